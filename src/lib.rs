@@ -17,3 +17,4 @@
 
 pub mod fault;
 pub mod names;
+pub mod telemetry;

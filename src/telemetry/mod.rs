@@ -1,0 +1,27 @@
+//! What is told to the outside: metrics, the access log, the gateway's own log. The only room that names a metric.
+//!
+//! * [`catalog`] lists every metric once; nothing outside it can be registered or rendered.
+//! * [`Telemetry`] is one gateway's recorder. Handles are taken from it when a snapshot is built and sit in the
+//!   thing that they measure, so that a request formats nothing and looks nothing up.
+//! * [`Exposition`] writes, at each scrape, what has a life of its own: endpoints, limits, queues, the config.
+//! * [`AccessLog`] writes one line for each request, from a thread of its own, and never blocks a request.
+
+mod access;
+pub mod catalog;
+mod exposition;
+mod handles;
+mod latency;
+mod logging;
+mod recorder;
+mod route;
+mod tally;
+mod timestamp;
+
+pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, Timings};
+pub use exposition::Exposition;
+pub use handles::{ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles};
+pub use latency::LatencyCounts;
+pub use logging::{LineFormat, init_logging};
+pub use route::RouteHandles;
+pub use tally::Totals;
+pub use timestamp::rfc3339;
