@@ -15,6 +15,7 @@
     )
 )]
 
+pub mod config;
 pub mod fault;
 pub mod names;
 pub mod telemetry;

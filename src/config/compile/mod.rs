@@ -1,0 +1,172 @@
+//! Rows of the file -> a plan. Pure: no file is read, and all errors are noted.
+//!
+//! What is wrong is left out or takes its default, so that the rest can be looked at; where anything was
+//! noted, the plan is thrown away by `read`.
+
+mod conflict;
+mod limits;
+mod listener;
+mod matcher;
+mod process;
+mod route;
+mod upstream;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use toml::{Spanned, de::DeTable};
+
+use super::{
+    Plan, UpstreamProtocol, fields,
+    problem::{At, Code, Problem, Problems, Span},
+    row::Row,
+    value::{FilePath, Identity},
+};
+use crate::names::{ListenerName, UpstreamName};
+
+/// A plan, and the files that it names with their places in the config.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) plan: Plan,
+    pub(super) named: Named,
+}
+
+/// Files that the config names.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub(super) token: Option<At<PathBuf>>,
+    pub(super) listeners: Vec<(ListenerName, Vec<NamedPair>)>,
+    pub(super) upstreams: Vec<NamedRoots>,
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone)]
+pub(super) struct NamedPair {
+    pub(super) cert: At<PathBuf>,
+    pub(super) key: At<PathBuf>,
+}
+
+/// What an upstream with TLS needs.
+#[derive(Debug)]
+pub(super) struct NamedRoots {
+    pub(super) upstream: UpstreamName,
+    pub(super) protocol: UpstreamProtocol,
+    /// The `tls` table.
+    pub(super) at: Span,
+    pub(super) ca: Option<At<PathBuf>>,
+    pub(super) client: Option<NamedPair>,
+}
+
+/// Turns paths of the file into paths of the system: those that are relative start at the file's folder.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Folder<'a>(pub(super) &'a Path);
+
+/// Compiles a file whose relative paths start at `folder`.
+pub(super) fn compile(
+    tables: &Spanned<DeTable<'_>>,
+    folder: Folder<'_>,
+    problems: &Problems,
+) -> Compiled {
+    let root = Row::open(tables.get_ref(), Span::default(), &fields::ROOT, problems);
+    let (admin, token) = process::admin(&root.table_or_empty(&fields::ADMIN), folder);
+    let listeners = listener::all(&root, folder);
+    let upstreams = upstream::all(&root, folder);
+    let routes = route::all(&root, &upstreams);
+    conflict::binds(&root, &admin, &listeners);
+    conflict::loops(&listeners, &upstreams, &routes, problems);
+    conflict::waits(&upstreams, &routes, problems);
+    conflict::equal_routes(&routes, problems);
+    conflict::unused(&upstreams, &routes, problems);
+    let named = Named {
+        token,
+        listeners: listeners
+            .iter()
+            .filter(|listener| listener.plan.tls.is_some())
+            .map(|listener| (listener.plan.name.clone(), listener.certificates.clone()))
+            .collect(),
+        upstreams: upstreams
+            .iter()
+            .filter_map(upstream::Upstream::roots)
+            .collect(),
+    };
+    let plan = Plan {
+        admin: admin.plan,
+        log: process::log(&root.table_or_empty(&fields::LOG), folder),
+        drain: process::drain(&root.table_or_empty(&fields::DRAIN)),
+        errors: process::errors(&root.table_or_empty(&fields::ERRORS)),
+        dns: process::dns(&root.table_or_empty(&fields::DNS)),
+        listeners: listeners
+            .into_iter()
+            .map(|listener| listener.plan)
+            .collect(),
+        upstreams: upstreams
+            .into_iter()
+            .map(|upstream| (upstream.plan.name.clone(), Arc::new(upstream.plan)))
+            .collect(),
+        routes: routes
+            .into_iter()
+            .map(|route| Arc::new(route.plan))
+            .collect(),
+    };
+    Compiled { plan, named }
+}
+
+// === impl Folder ===
+
+impl Folder<'_> {
+    fn path(self, file: At<FilePath>) -> At<PathBuf> {
+        file.map(|file| self.join(&file.0))
+    }
+
+    fn join(self, file: &Path) -> PathBuf {
+        self.0.join(file)
+    }
+}
+
+/// The names of several things of one kind: `default` where there is only one, else given and different.
+fn names(
+    rows: &[Row<'_>],
+    given: &[Option<At<Identity>>],
+    what: &str,
+    problems: &Problems,
+) -> Vec<String> {
+    let mut taken: BTreeMap<&str, Span> = BTreeMap::new();
+    let mut names = Vec::new();
+    for (row, name) in rows.iter().zip(given) {
+        let Some(name) = name else {
+            // A name that is wrong was noted where it was read.
+            if rows.len() > 1 && !row.has("name") {
+                problems.add(
+                    Problem::error(
+                        Code::Name,
+                        row.at,
+                        format!("this {what} has no name"),
+                        "expected `name`",
+                    )
+                    .help(format!("only a single {what} may go without one")),
+                );
+            }
+            names.push("default".to_owned());
+            continue;
+        };
+        match taken.get(name.it.0.as_str()) {
+            Some(first) => problems.add(
+                Problem::error(
+                    Code::Name,
+                    name.at,
+                    format!("two {what}s are named `{}`", name.it.0),
+                    "the name is taken",
+                )
+                .and(*first, "taken here"),
+            ),
+            None => {
+                taken.insert(&name.it.0, name.at);
+            }
+        }
+        names.push(name.it.0.clone());
+    }
+    names
+}

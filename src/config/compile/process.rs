@@ -1,0 +1,151 @@
+//! `[admin]`, `[log]`, `[drain]`, `[errors]`, `[dns]`
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::Folder;
+use crate::config::{
+    AccessTarget, AdminPlan, DnsPlan, DrainPlan, ErrorsPlan, LogPlan,
+    fields::process as keys,
+    problem::{At, Code, Problem, Problems, Span},
+    row::Row,
+    value::{AccessTo, Network, time_text},
+};
+
+/// The admin listener, and where its bind stands.
+#[derive(Debug)]
+pub(super) struct Admin {
+    pub(super) plan: AdminPlan,
+    pub(super) bind_at: Option<Span>,
+}
+
+pub(super) fn admin(row: &Row<'_>, folder: Folder<'_>) -> (Admin, Option<At<PathBuf>>) {
+    let (bind, bind_at) = row.placed(&keys::ADMIN_BIND);
+    let token = row.get(&keys::TOKEN_FILE).map(|file| folder.path(file));
+    if let Some(at) = bind_at
+        && !bind.0.ip().is_loopback()
+        && !row.has("token_file")
+    {
+        row.problems().add(
+            Problem::error(
+                Code::OpenAdmin,
+                at,
+                "the admin listener is open to others and asks for no token",
+                "not a loopback address",
+            )
+            .help("add `token_file`, or bind to 127.0.0.1"),
+        );
+    }
+    let plan = AdminPlan {
+        bind: bind.0,
+        token_file: token.clone().map(|file| file.it),
+    };
+    (Admin { plan, bind_at }, token)
+}
+
+pub(super) fn log(row: &Row<'_>, folder: Folder<'_>) -> LogPlan {
+    LogPlan {
+        access: match row.value(&keys::ACCESS) {
+            AccessTo::Stdout => AccessTarget::Stdout,
+            AccessTo::Off => AccessTarget::Off,
+            AccessTo::File(path) => AccessTarget::File(folder.join(&path)),
+        },
+        format: row.value(&keys::FORMAT),
+        level: row.value(&keys::LEVEL),
+    }
+}
+
+pub(super) fn drain(row: &Row<'_>) -> DrainPlan {
+    DrainPlan {
+        delay: row.value(&keys::DELAY),
+        timeout: row.value(&keys::DRAIN_TIMEOUT),
+    }
+}
+
+pub(super) fn errors(row: &Row<'_>) -> ErrorsPlan {
+    ErrorsPlan {
+        details: row.value(&keys::DETAILS),
+    }
+}
+
+pub(super) fn dns(row: &Row<'_>) -> DnsPlan {
+    let (min_ttl, min_at) = row.placed(&keys::MIN_TTL);
+    let (max_ttl, max_at) = row.placed(&keys::MAX_TTL);
+    ordered(
+        row,
+        ("min_ttl", min_ttl, min_at),
+        ("max_ttl", max_ttl, max_at),
+    );
+    let servers = row.get(&keys::SERVERS).map(|list| list.it);
+    let allowed = row.get(&keys::ALLOW_ADDRESSES).map(|list| list.it);
+    DnsPlan {
+        servers: servers
+            .unwrap_or_default()
+            .into_iter()
+            .map(|server| server.it.0)
+            .collect(),
+        min_ttl,
+        max_ttl,
+        max_stale: row.value(&keys::MAX_STALE),
+        hold: row.value(&keys::HOLD),
+        allow_addresses: networks(allowed.unwrap_or_default(), row.problems()),
+    }
+}
+
+/// The networks of a list; one with bits beyond its prefix is probably mistyped.
+pub(super) fn networks(list: Vec<At<Network>>, problems: &Problems) -> Vec<IpNet> {
+    for network in &list {
+        if network.it.had_host_bits {
+            let net = network.it.net;
+            problems.add(Problem::warning(
+                Code::Doubtful,
+                network.at,
+                "this network has bits beyond its prefix",
+                format!("read as \"{net}\""),
+            ));
+        }
+    }
+    list.into_iter().map(|network| network.it.net).collect()
+}
+
+/// A key with its value and place.
+type Keyed = (&'static str, std::time::Duration, Option<Span>);
+
+/// Notes where `lower` is above `upper`, unless one of them was wrong by itself.
+pub(super) fn ordered(row: &Row<'_>, lower: Keyed, upper: Keyed) {
+    let sound = |(key, _, at): Keyed| at.is_some() || !row.has(key);
+    if lower.1 > upper.1 && sound(lower) && sound(upper) {
+        row.problems().add(above(lower, upper));
+    }
+}
+
+/// `lower` is above `upper`: told where it was typed, with the other place.
+fn above(lower: Keyed, upper: Keyed) -> Problem {
+    let (low, low_value, low_at) = lower;
+    let (high, high_value, high_at) = upper;
+    let message = format!("`{low}` is longer than `{high}`");
+    match (low_at, high_at) {
+        (Some(at), other) => {
+            let label = format!("at most \"{}\"", time_text(high_value));
+            let problem = Problem::error(Code::Conflict, at, message, label);
+            match other {
+                Some(other) => problem.and(other, format!("`{high}` is here")),
+                None => problem.help(format!(
+                    "`{high}` is \"{}\" where it is left out",
+                    time_text(high_value)
+                )),
+            }
+        }
+        (None, at) => Problem::error(
+            Code::Conflict,
+            at.unwrap_or_default(),
+            message,
+            format!("at least \"{}\"", time_text(low_value)),
+        )
+        .help(format!(
+            "`{low}` is \"{}\" where it is left out",
+            time_text(low_value)
+        )),
+    }
+}

@@ -1,0 +1,247 @@
+//! `[upstreams.NAME]` and what is below it.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use super::{
+    Folder, NamedPair, NamedRoots,
+    listener::{certificate_plan, pair},
+    process::ordered,
+};
+use crate::{
+    config::{
+        ConcurrencyMode, ConcurrencyPlan, EjectionPlan, EndpointPlan, EndpointSource, HealthPlan,
+        QueuePlan, UpstreamPlan, UpstreamTlsPlan,
+        fields::{self, upstream as keys},
+        problem::{At, Code, Problem, Span},
+        row::Row,
+        value::{ConcurrencyWord, FilePath, FromText, Identity, Wrong},
+    },
+    names::UpstreamName,
+};
+
+/// An upstream, and the places that conflicts point at.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) plan: UpstreamPlan,
+    pub(super) name_at: Span,
+    /// Where each of the plan's endpoints stands.
+    pub(super) endpoints_at: Vec<Span>,
+    /// Where `max_wait` stands.
+    pub(super) max_wait_at: Option<Span>,
+    tls: Option<Tls>,
+}
+
+/// The `tls` table.
+#[derive(Debug)]
+struct Tls {
+    plan: UpstreamTlsPlan,
+    at: Span,
+    ca: Option<At<std::path::PathBuf>>,
+    client: Option<NamedPair>,
+}
+
+pub(super) fn all(root: &Row<'_>, folder: Folder<'_>) -> Vec<Upstream> {
+    root.named(&fields::UPSTREAMS)
+        .into_iter()
+        .map(|(name, row)| {
+            if let Err(wrong) = Identity::from_text(name.it) {
+                root.problems().add(bad_name(name, wrong));
+            }
+            one(&row, name, folder)
+        })
+        .collect()
+}
+
+fn bad_name(name: At<&str>, wrong: Wrong) -> Problem {
+    let message = format!("`{}` cannot name an upstream", name.it);
+    Problem::error(Code::Malformed, name.at, message, wrong.because)
+}
+
+fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
+    let (endpoints, endpoints_at) = endpoints(row);
+    let (concurrency, max_wait_at) = concurrency(&row.table_or_empty(&keys::CONCURRENCY));
+    let tls = row.table(&keys::TLS).map(|tls| self::tls(&tls, folder));
+    let plan = UpstreamPlan {
+        name: UpstreamName::from(name.it),
+        endpoints,
+        protocol: row.value(&keys::PROTOCOL),
+        balance: row.value(&keys::BALANCE),
+        connect_timeout: row.value(&keys::CONNECT_TIMEOUT),
+        first_byte_timeout: row.value(&keys::FIRST_BYTE_TIMEOUT),
+        idle_timeout: row.value(&keys::IDLE_TIMEOUT),
+        host: row.value(&keys::HOST),
+        panic_threshold: row.value(&keys::PANIC_THRESHOLD),
+        tls: tls.as_ref().map(|tls| tls.plan.clone()),
+        health: row.table(&keys::HEALTH).map(|health| self::health(&health)),
+        ejection: ejection(&row.table_or_empty(&keys::EJECTION)),
+        concurrency,
+        slow_start: row.value(&keys::SLOW_START),
+        max_connection_age: row.value(&keys::MAX_CONNECTION_AGE),
+    };
+    Upstream {
+        plan,
+        name_at: name.at,
+        endpoints_at,
+        max_wait_at,
+        tls,
+    }
+}
+
+fn endpoints(row: &Row<'_>) -> (Vec<EndpointPlan>, Vec<Span>) {
+    let mut plans = Vec::new();
+    let mut places = Vec::new();
+    let mut seen: BTreeMap<EndpointSource, Span> = BTreeMap::new();
+    for row in row.tables(&keys::ENDPOINTS) {
+        let address = row.get(&keys::ADDRESS);
+        let dns = row.get(&keys::DNS);
+        let weight = row.value(&keys::WEIGHT);
+        let address = address.map(|at| at.map(|address| EndpointSource::Address(address.0)));
+        let name = dns.map(|at| {
+            at.map(|dns| EndpointSource::Dns {
+                name: dns.name,
+                port: dns.port,
+            })
+        });
+        let Some(source) = address.or(name) else {
+            continue;
+        };
+        if let Some(first) = seen.insert(source.it.clone(), source.at) {
+            row.problems().add(
+                Problem::error(
+                    Code::Conflict,
+                    source.at,
+                    "this endpoint is given twice",
+                    "given again here",
+                )
+                .and(first, "first given here")
+                .help("for a larger share give it a `weight`"),
+            );
+        }
+        places.push(source.at);
+        plans.push(EndpointPlan {
+            source: source.it,
+            weight,
+        });
+    }
+    (plans, places)
+}
+
+fn tls(row: &Row<'_>, folder: Folder<'_>) -> Tls {
+    let ca = row
+        .get(&keys::CA)
+        .map(|file: At<FilePath>| folder.path(file));
+    let client = row.table(&keys::CLIENT).and_then(|row| pair(&row, folder));
+    Tls {
+        plan: UpstreamTlsPlan {
+            server_name: row.get(&keys::SERVER_NAME).map(|name| name.it.0),
+            ca: ca.clone().map(|ca| ca.it),
+            client: client.as_ref().map(certificate_plan),
+        },
+        at: row.at,
+        ca,
+        client,
+    }
+}
+
+fn health(row: &Row<'_>) -> HealthPlan {
+    let (interval, interval_at) = row.placed(&keys::INTERVAL);
+    let (timeout, timeout_at) = row.placed(&keys::TIMEOUT);
+    ordered(
+        row,
+        ("timeout", timeout, timeout_at),
+        ("interval", interval, interval_at),
+    );
+    HealthPlan {
+        path: row.get(&keys::PATH).map(|path| path.it.0),
+        interval,
+        timeout,
+        unhealthy_after: row.value(&keys::UNHEALTHY_AFTER),
+        healthy_after: row.value(&keys::HEALTHY_AFTER),
+    }
+}
+
+fn ejection(row: &Row<'_>) -> Option<EjectionPlan> {
+    let (base_time, base_at) = row.placed(&keys::BASE_TIME);
+    let (max_time, max_at) = row.placed(&keys::MAX_TIME);
+    ordered(
+        row,
+        ("base_time", base_time, base_at),
+        ("max_time", max_time, max_at),
+    );
+    let plan = EjectionPlan {
+        consecutive_failures: row.value(&keys::CONSECUTIVE_FAILURES),
+        base_time,
+        max_time,
+    };
+    row.value(&keys::ENABLED).then_some(plan)
+}
+
+fn concurrency(row: &Row<'_>) -> (ConcurrencyPlan, Option<Span>) {
+    let queue_row = row.table_or_empty(&keys::QUEUE);
+    let (max_wait, max_wait_at) = queue_row.placed(&keys::MAX_WAIT);
+    let queue = QueuePlan {
+        max_waiting: queue_row.value(&keys::MAX_WAITING),
+        max_wait,
+    };
+    let mode = match row.placed(&keys::MODE) {
+        (ConcurrencyWord::Fixed, at) => fixed(row, at),
+        (ConcurrencyWord::Off, at) => {
+            warn_if_idle(row, at);
+            ConcurrencyMode::Off
+        }
+    };
+    (ConcurrencyPlan { mode, queue }, max_wait_at)
+}
+
+fn fixed(row: &Row<'_>, mode_at: Option<Span>) -> ConcurrencyMode {
+    let limit: Option<At<NonZeroU32>> = row.get(&keys::LIMIT);
+    if !row.has("limit") {
+        row.problems().add(
+            Problem::error(
+                Code::MissingKey,
+                mode_at.unwrap_or(row.at),
+                "a fixed concurrency limit has no `limit`",
+                "expected `limit` beside it",
+            )
+            .help("add limit = 64, or as many requests as the upstream can work on at once"),
+        );
+    }
+    limit.map_or(ConcurrencyMode::Off, |limit| {
+        ConcurrencyMode::Fixed(limit.it)
+    })
+}
+
+/// A limit or a queue that nothing makes use of.
+fn warn_if_idle(row: &Row<'_>, mode_at: Option<Span>) {
+    // Read for its errors alone.
+    let _: Option<At<NonZeroU32>> = row.get(&keys::LIMIT);
+    let wrong_mode = row.has("mode") && mode_at.is_none();
+    for key in ["limit", "queue"] {
+        if let Some(at) = row.key_at(key).filter(|_| !wrong_mode) {
+            row.problems().add(
+                Problem::warning(
+                    Code::Doubtful,
+                    at,
+                    format!("`{key}` has no effect while `mode` is \"off\""),
+                    "",
+                )
+                .help("add mode = \"fixed\""),
+            );
+        }
+    }
+}
+
+// === impl Upstream ===
+
+impl Upstream {
+    /// What its TLS needs to be loaded.
+    pub(super) fn roots(&self) -> Option<NamedRoots> {
+        self.tls.as_ref().map(|tls| NamedRoots {
+            upstream: self.plan.name.clone(),
+            protocol: self.plan.protocol,
+            at: tls.at,
+            ca: tls.ca.clone(),
+            client: tls.client.clone(),
+        })
+    }
+}

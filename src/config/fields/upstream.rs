@@ -1,0 +1,298 @@
+//! `[upstreams.NAME]` and what is below it.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use super::{hours, millis, secs, time};
+use crate::config::{
+    BalancePolicy, HostPolicy, UpstreamProtocol,
+    shape::{Field, Nested, Preset, Section, Shape},
+    value::{CheckPath, ConcurrencyWord, FilePath, NameAndPort, ServerAddress, ServerHost, Word},
+};
+
+pub(crate) static UPSTREAM: Section = Section::of(
+    "upstream",
+    "[upstreams.NAME]",
+    "A group of servers that do the same work.",
+    &[
+        &ENDPOINTS,
+        &PROTOCOL,
+        &BALANCE,
+        &CONNECT_TIMEOUT,
+        &FIRST_BYTE_TIMEOUT,
+        &IDLE_TIMEOUT,
+        &MAX_CONNECTION_AGE,
+        &HOST,
+        &PANIC_THRESHOLD,
+        &SLOW_START,
+        &TLS,
+        &HEALTH,
+        &EJECTION,
+        &CONCURRENCY,
+    ],
+);
+pub(crate) static ENDPOINTS: Nested = Nested::required(
+    "endpoints",
+    Shape::Tables {
+        of: &ENDPOINT,
+        min: 1,
+        max: 1024,
+    },
+    "Where its servers are.",
+);
+pub(crate) static PROTOCOL: Preset<UpstreamProtocol> = Preset::new(
+    "protocol",
+    UpstreamProtocol::SHAPE,
+    UpstreamProtocol::Auto,
+    "What is spoken to the servers. `auto` is what ALPN says, and HTTP/1.1 on plain text; `h2` on plain text is by prior knowledge.",
+);
+pub(crate) static BALANCE: Preset<BalancePolicy> = Preset::new(
+    "balance",
+    BalancePolicy::SHAPE,
+    BalancePolicy::LeastRequest,
+    "How one of the servers is chosen: the less busy of two taken at random, in turn, or at random. All follow the weights.",
+);
+pub(crate) static CONNECT_TIMEOUT: Preset<Duration> = Preset::new(
+    "connect_timeout",
+    time(millis(1), secs(60)),
+    secs(1),
+    "How long a connection may take to be made, TLS included.",
+);
+pub(crate) static FIRST_BYTE_TIMEOUT: Preset<Duration> = Preset::new(
+    "first_byte_timeout",
+    time(millis(1), hours(1)),
+    secs(30),
+    "How long the head of an answer may take; then 504.",
+);
+pub(crate) static IDLE_TIMEOUT: Preset<Duration> = Preset::new(
+    "idle_timeout",
+    time(millis(1), hours(1)),
+    secs(60),
+    "How long a connection may rest in the pool. Keep it shorter than the servers' own.",
+);
+pub(crate) static MAX_CONNECTION_AGE: Preset<Duration> = Preset::new(
+    "max_connection_age",
+    time(secs(1), hours(24)),
+    secs(600),
+    "How old a connection may become before it takes no new request.",
+);
+pub(crate) static HOST: Preset<HostPolicy> = Preset::new(
+    "host",
+    HostPolicy::SHAPE,
+    HostPolicy::Preserve,
+    "The Host that servers see: the client's, or the endpoint's own name and port.",
+);
+pub(crate) static PANIC_THRESHOLD: Preset<f64> = Preset::new(
+    "panic_threshold",
+    Shape::Share { min: 0.0, max: 1.0 },
+    0.0,
+    "Below this share of servers that can serve, all of them are used, since the checks are then doubted. 0: never.",
+);
+pub(crate) static SLOW_START: Preset<Duration> = Preset::new(
+    "slow_start",
+    time(Duration::ZERO, hours(1)),
+    secs(30),
+    "How long a server that is new or comes back takes to its full share. `0s`: at once.",
+);
+pub(crate) static TLS: Nested = Nested::optional(
+    "tls",
+    Shape::Table(&UPSTREAM_TLS),
+    "plain text",
+    "Speaks TLS to the servers. An empty table is enough.",
+);
+pub(crate) static HEALTH: Nested = Nested::optional(
+    "health",
+    Shape::Table(&HEALTH_CHECK),
+    "no active checks",
+    "Active checks of each server. An empty table is enough.",
+);
+pub(crate) static EJECTION: Nested = Nested::optional(
+    "ejection",
+    Shape::Table(&EJECTION_RULE),
+    "its defaults",
+    "Takes out servers whose requests fail.",
+);
+pub(crate) static CONCURRENCY: Nested = Nested::optional(
+    "concurrency",
+    Shape::Table(&CONCURRENCY_LIMIT),
+    "its defaults",
+    "How many requests the upstream gets at once.",
+);
+
+pub(crate) static ENDPOINT: Section = Section {
+    later: &["srv"],
+    one_of: &["address", "dns"],
+    ..Section::of(
+        "endpoint",
+        "an endpoint",
+        "A server, or a name that stands for some.",
+        &[&ADDRESS, &DNS, &WEIGHT],
+    )
+};
+pub(crate) static ADDRESS: Field<ServerAddress> = Field::optional(
+    "address",
+    Shape::Text("an IP address with a port, like \"10.0.0.11:8080\""),
+    "`dns` is there",
+    "The address of one server.",
+);
+pub(crate) static DNS: Field<NameAndPort> = Field::optional(
+    "dns",
+    Shape::Text("a name with a port, like \"shop.internal:8080\""),
+    "`address` is there",
+    "A name; each of its A and AAAA addresses is a server, followed as they change.",
+);
+pub(crate) static WEIGHT: Preset<NonZeroU32> = Preset::new(
+    "weight",
+    Shape::Count { min: 1, max: 1000 },
+    NonZeroU32::MIN,
+    "Its share against the others'.",
+);
+
+pub(crate) static UPSTREAM_TLS: Section = Section::of(
+    "upstream_tls",
+    "tls of [upstreams.NAME]",
+    "TLS to the servers of an upstream.",
+    &[&SERVER_NAME, &CA, &CLIENT],
+);
+pub(crate) static SERVER_NAME: Field<ServerHost> = Field::optional(
+    "server_name",
+    Shape::Text("the name of a server, like \"shop.internal\""),
+    "the endpoint's name or address",
+    "The name that is asked for (SNI) and that the certificate must hold.",
+);
+pub(crate) static CA: Field<FilePath> = Field::optional(
+    "ca",
+    super::listener::FILE,
+    "the system's certificate authorities",
+    "A PEM file with the certificate authorities that are trusted.",
+);
+pub(crate) static CLIENT: Nested = Nested::optional(
+    "client",
+    Shape::Table(&super::listener::CERTIFICATE),
+    "none",
+    "The certificate that is shown to the servers.",
+);
+
+pub(crate) static HEALTH_CHECK: Section = Section::of(
+    "health",
+    "[upstreams.NAME.health]",
+    "Active checks. A first check that fails marks down at once; without `path` the check is a TCP connection. 200 to 399 is healthy.",
+    &[&PATH, &INTERVAL, &TIMEOUT, &UNHEALTHY_AFTER, &HEALTHY_AFTER],
+);
+pub(crate) static PATH: Field<CheckPath> = Field::optional(
+    "path",
+    Shape::Text("a path like \"/healthz\""),
+    "the connection alone is the check",
+    "What is asked for, with a query if need be.",
+);
+pub(crate) static INTERVAL: Preset<Duration> = Preset::new(
+    "interval",
+    time(millis(100), hours(1)),
+    secs(5),
+    "Between two checks of a server, give or take a tenth.",
+);
+pub(crate) static TIMEOUT: Preset<Duration> = Preset::new(
+    "timeout",
+    time(millis(1), secs(60)),
+    secs(1),
+    "How long a check may take. Not more than `interval`.",
+);
+pub(crate) static UNHEALTHY_AFTER: Preset<NonZeroU32> = Preset::new(
+    "unhealthy_after",
+    Shape::Count { min: 1, max: 100 },
+    count(3),
+    "Failures in a row that mark a server down.",
+);
+pub(crate) static HEALTHY_AFTER: Preset<NonZeroU32> = Preset::new(
+    "healthy_after",
+    Shape::Count { min: 1, max: 100 },
+    count(2),
+    "Successes in a row that mark it up.",
+);
+
+pub(crate) static EJECTION_RULE: Section = Section::of(
+    "ejection",
+    "[upstreams.NAME.ejection]",
+    "Takes out a server after failures in a row: connect errors, resets, time-outs, 500, 502, 503 and 504. Never the last one, and at most a third (but one).",
+    &[&ENABLED, &CONSECUTIVE_FAILURES, &BASE_TIME, &MAX_TIME],
+);
+pub(crate) static ENABLED: Preset<bool> = Preset::new(
+    "enabled",
+    Shape::Flag,
+    true,
+    "Whether servers are ejected at all.",
+);
+pub(crate) static CONSECUTIVE_FAILURES: Preset<NonZeroU32> = Preset::new(
+    "consecutive_failures",
+    Shape::Count { min: 1, max: 1000 },
+    count(5),
+    "Failures in a row that eject.",
+);
+pub(crate) static BASE_TIME: Preset<Duration> = Preset::new(
+    "base_time",
+    time(millis(100), hours(1)),
+    secs(30),
+    "How long the first ejection lasts; the second lasts twice as long, and so on.",
+);
+pub(crate) static MAX_TIME: Preset<Duration> = Preset::new(
+    "max_time",
+    time(millis(100), hours(24)),
+    secs(300),
+    "The longest ejection. Not less than `base_time`.",
+);
+
+pub(crate) static CONCURRENCY_LIMIT: Section = Section::of(
+    "concurrency",
+    "[upstreams.NAME.concurrency]",
+    "How many requests the upstream works on at once. What is beyond it waits, or is refused with 503.",
+    &[&MODE, &LIMIT, &QUEUE],
+);
+pub(crate) static MODE: Preset<ConcurrencyWord> = Preset::new(
+    "mode",
+    ConcurrencyWord::SHAPE,
+    ConcurrencyWord::Off,
+    "`fixed` takes `limit`, for the upstream as a whole; `off` knows no limit.",
+);
+pub(crate) static LIMIT: Field<NonZeroU32> = Field::optional(
+    "limit",
+    Shape::Count {
+        min: 1,
+        max: 1_000_000,
+    },
+    "required with `fixed`",
+    "How many requests at once, for `mode = \"fixed\"`.",
+);
+pub(crate) static QUEUE: Nested = Nested::optional(
+    "queue",
+    Shape::Table(&QUEUE_RULE),
+    "its defaults",
+    "Who may wait for a place. High priority first, then in order of arrival.",
+);
+
+pub(crate) static QUEUE_RULE: Section = Section::of(
+    "queue",
+    "queue of [upstreams.NAME.concurrency]",
+    "Requests that wait for a place.",
+    &[&MAX_WAITING, &MAX_WAIT],
+);
+pub(crate) static MAX_WAITING: Preset<u32> = Preset::new(
+    "max_waiting",
+    Shape::Count {
+        min: 0,
+        max: 65_536,
+    },
+    64,
+    "How many may wait; beyond it 503 with `queue_full`. 0: nobody waits.",
+);
+pub(crate) static MAX_WAIT: Preset<Duration> = Preset::new(
+    "max_wait",
+    time(millis(1), secs(30)),
+    millis(100),
+    "How long one may wait; then 503 with `queue_timeout`. Not longer than the `timeout` of a route that uses the upstream.",
+);
+
+const fn count(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}

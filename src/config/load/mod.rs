@@ -1,0 +1,162 @@
+//! Reads the files that a config names: certificates, keys, authorities, the admin token.
+//!
+//! The only part of the room, beside the reading of the config itself, that touches the disk. What is wrong
+//! with a file is told at the place of the config that names it.
+
+mod pem;
+mod tls;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    compile::Named,
+    problem::{At, Code, Problem, Problems},
+    source::{self, ReadError},
+};
+use crate::names::{ListenerName, UpstreamName};
+
+/// What the files that a config names held.
+#[derive(Clone, Default)]
+pub struct Files {
+    /// TLS of each listener that speaks it: a certificate by the client's host name; ALPN `h2`, `http/1.1`.
+    pub listeners: BTreeMap<ListenerName, Arc<rustls::ServerConfig>>,
+    /// TLS of each upstream that speaks it: roots, our certificate, ALPN by the upstream's protocol.
+    pub upstreams: BTreeMap<UpstreamName, Arc<rustls::ClientConfig>>,
+    /// What callers of the admin listener must show.
+    pub admin_token: Option<Secret>,
+    /// SHA-256 over the bytes of all named files; it changes when any of them does.
+    pub fingerprint: [u8; 32],
+}
+
+/// Text that no log and no debug print may show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+/// Reads named files, noting what cannot be read and hashing what can.
+struct Reader<'p> {
+    problems: &'p Problems,
+    hash: Sha256,
+}
+
+/// The largest token file, in bytes.
+const MAX_TOKEN: u64 = 4096;
+
+/// Reads what `named` names. What cannot be used is noted and left out.
+pub(super) fn load(named: &Named, problems: &Problems) -> Files {
+    let mut reader = Reader {
+        problems,
+        hash: Sha256::new(),
+    };
+    let admin_token = named.token.as_ref().and_then(|file| reader.token(file));
+    let mut listeners = BTreeMap::new();
+    for (name, pairs) in &named.listeners {
+        if let Some(config) = tls::server(pairs, &mut reader) {
+            listeners.insert(name.clone(), Arc::new(config));
+        }
+    }
+    let mut system = tls::SystemRoots::default();
+    let mut upstreams = BTreeMap::new();
+    for roots in &named.upstreams {
+        if let Some(config) = tls::client(roots, &mut system, &mut reader) {
+            upstreams.insert(roots.upstream.clone(), Arc::new(config));
+        }
+    }
+    Files {
+        listeners,
+        upstreams,
+        admin_token,
+        fingerprint: reader.hash.finalize().into(),
+    }
+}
+
+// === impl Reader ===
+
+impl Reader<'_> {
+    /// The bytes of a named file.
+    fn bytes(&mut self, file: &At<PathBuf>, max: u64) -> Option<Vec<u8>> {
+        match source::read_bounded(&file.it, max) {
+            Ok(bytes) => {
+                self.hash.update((bytes.len() as u64).to_be_bytes());
+                self.hash.update(&bytes);
+                Some(bytes)
+            }
+            Err(error) => {
+                self.unreadable(file, &error);
+                None
+            }
+        }
+    }
+
+    fn unreadable(&self, file: &At<PathBuf>, error: &ReadError) {
+        self.problems.add(Problem::error(
+            Code::FileUnreadable,
+            file.at,
+            format!("{} cannot be read: {}", file.it.display(), error.reason()),
+            error.reason(),
+        ));
+    }
+
+    /// Notes that a file does not hold what it should.
+    fn content(&self, file: &At<PathBuf>, message: &str, expected: &str) {
+        self.problems.add(Problem::error(
+            Code::FileContent,
+            file.at,
+            format!("{} {message}", file.it.display()),
+            expected,
+        ));
+    }
+
+    fn token(&mut self, file: &At<PathBuf>) -> Option<Secret> {
+        let bytes = self.bytes(file, MAX_TOKEN)?;
+        let text = bytes.trim_ascii();
+        if text.is_empty() {
+            self.content(file, "holds no token", "the file is empty");
+            return None;
+        }
+        let visible = text.iter().all(u8::is_ascii_graphic);
+        match std::str::from_utf8(text) {
+            Ok(token) if visible => Some(Secret(token.into())),
+            _ => {
+                let expected = "expected one line of visible ASCII characters";
+                self.content(file, "does not hold a token", expected);
+                None
+            }
+        }
+    }
+}
+
+// === impl Secret ===
+
+impl Secret {
+    /// The secret itself, to compare with.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+// === impl Files ===
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Files")
+            .field("listeners", &self.listeners.keys())
+            .field("upstreams", &self.upstreams.keys())
+            .field("admin_token", &self.admin_token)
+            .finish_non_exhaustive()
+    }
+}
