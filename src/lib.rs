@@ -18,4 +18,5 @@
 pub mod config;
 pub mod fault;
 pub mod names;
+pub mod route;
 pub mod telemetry;
