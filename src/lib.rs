@@ -19,6 +19,7 @@ pub mod admission;
 pub mod balance;
 pub mod config;
 pub mod fault;
+pub mod health;
 pub mod names;
 pub mod route;
 pub mod telemetry;

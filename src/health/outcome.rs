@@ -1,0 +1,65 @@
+//! What the end of an attempt says of its endpoint.
+
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+
+/// What the end of an attempt says of the endpoint that served it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It answered. Ends a row of failures.
+    Success,
+    /// It failed: no connection, a reset, a time-out, or a status that [`outcome_of_status`] takes for one.
+    Failure,
+    /// The end says nothing of the endpoint, as when the client left.
+    Ignored,
+}
+
+/// What a status says of the endpoint: 500, 502, 503 and 504 are failures, every other status is a success.
+///
+/// A 503 with `Retry-After` is a refusal by a server that is well enough to refuse: ignored, since it neither
+/// condemns the endpoint nor proves that it works. 501 is the answer to a question, not a failure.
+#[must_use]
+pub fn outcome_of_status(status: StatusCode, headers: &HeaderMap) -> Outcome {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE if headers.contains_key(RETRY_AFTER) => Outcome::Ignored,
+        StatusCode::INTERNAL_SERVER_ERROR
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Outcome::Failure,
+        _ => Outcome::Success,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn said(status: u16, retry_after: bool) -> Outcome {
+        let mut headers = HeaderMap::new();
+        if retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        outcome_of_status(StatusCode::from_u16(status).unwrap(), &headers)
+    }
+
+    #[test]
+    fn exactly_four_statuses_count_as_failures() {
+        let failures: Vec<u16> = (100..=999)
+            .filter(|&status| said(status, false) == Outcome::Failure)
+            .collect();
+        assert_eq!(failures, [500, 502, 503, 504]);
+    }
+
+    #[test]
+    fn a_503_that_names_a_time_to_come_back_is_ignored() {
+        assert_eq!(said(503, true), Outcome::Ignored);
+    }
+
+    #[test]
+    fn retry_after_excuses_no_other_status() {
+        for status in [500, 502, 504] {
+            assert_eq!(said(status, true), Outcome::Failure);
+        }
+    }
+}
