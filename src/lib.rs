@@ -21,5 +21,6 @@ pub mod config;
 pub mod fault;
 pub mod health;
 pub mod names;
+pub mod resolve;
 pub mod route;
 pub mod telemetry;

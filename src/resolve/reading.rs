@@ -1,0 +1,157 @@
+//! What a server said, read: addresses, TTL, or why there are none.
+
+use std::{io, net::IpAddr, time::Duration};
+
+use hickory_resolver::{
+    net::{DnsError, NetError},
+    proto::{
+        op::ResponseCode,
+        rr::{Name, RData, Record},
+    },
+};
+
+use super::Why;
+
+/// Links of a CNAME chain that are followed within one answer (RFC 1034, 3.6.2, names no number).
+const MAX_CHAIN: usize = 16;
+/// A larger TTL has its sign bit set and counts as 0 (RFC 2181, 8).
+const MAX_WIRE_TTL: u32 = i32::MAX as u32;
+
+/// A good answer. Not yet filtered, sorted or capped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// At least one address.
+    pub addresses: Vec<IpAddr>,
+    /// The least of the chain and of both families; not yet clamped.
+    pub ttl: Duration,
+    /// The family of which nothing is known, because only the other one was answered in time.
+    pub missing: Option<Family>,
+}
+
+/// IPv4 or IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// A records.
+    V4,
+    /// AAAA records.
+    V6,
+}
+
+// === impl Family ===
+
+impl Family {
+    /// Whether `address` is of this family.
+    #[must_use]
+    pub const fn holds(self, address: &IpAddr) -> bool {
+        match self {
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// The addresses of `name` among `records`, following CNAMEs; the TTL is the least on the way.
+pub(super) fn read(name: &Name, records: &[Record]) -> Result<Found, Why> {
+    let mut owner = name;
+    let mut ttl = u32::MAX;
+    for _ in 0..MAX_CHAIN {
+        let Some((target, link_ttl)) = alias_of(owner, records) else {
+            break;
+        };
+        owner = target;
+        ttl = ttl.min(sane_ttl(link_ttl));
+    }
+    let mut addresses = Vec::new();
+    for record in records.iter().filter(|record| record.name == *owner) {
+        if let Some(address) = record.data.ip_addr() {
+            addresses.push(address);
+            ttl = ttl.min(sane_ttl(record.ttl));
+        }
+    }
+    if addresses.is_empty() {
+        return Err(Why::Empty);
+    }
+    Ok(Found {
+        addresses,
+        ttl: Duration::from_secs(ttl.into()),
+        missing: None,
+    })
+}
+
+/// Joins what was heard of A and AAAA. One family suffices; `None` is one that was not waited for.
+pub(super) fn join(
+    v4: Option<Result<Found, Why>>,
+    v6: Option<Result<Found, Why>>,
+) -> Result<Found, Why> {
+    match (v4, v6) {
+        (Some(Ok(v4)), Some(Ok(v6))) => Ok(both(v4, v6)),
+        (Some(Ok(found)), other) => Ok(alone(found, other.as_ref(), Family::V6)),
+        (other, Some(Ok(found))) => Ok(alone(found, other.as_ref(), Family::V4)),
+        (v4, v6) => {
+            let why = |heard: Option<Result<Found, Why>>| {
+                heard.and_then(Result::err).unwrap_or(Why::Timeout)
+            };
+            Err(worse(why(v4), why(v6)))
+        }
+    }
+}
+
+/// Classifies an error of the resolver; the one place that opens it.
+pub(super) fn why(error: &NetError) -> Why {
+    match error {
+        NetError::Timeout => Why::Timeout,
+        NetError::Io(error) if error.kind() == io::ErrorKind::TimedOut => Why::Timeout,
+        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
+            ResponseCode::NXDomain => Why::NotFound,
+            ResponseCode::NoError => Why::Empty,
+            _ => Why::ServerFailure,
+        },
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::NXDomain)) => Why::NotFound,
+        _ => Why::ServerFailure,
+    }
+}
+
+/// Whether a failure is the name's, so that another server would say the same.
+pub(super) fn is_said_of_the_name(why: Why) -> bool {
+    matches!(why, Why::NotFound | Why::Empty)
+}
+
+/// The one of two failures to report: what says least of the name first, since more must not be claimed.
+/// NXDOMAIN for one family and no records for the other: the name is there.
+pub(super) fn worse(a: Why, b: Why) -> Why {
+    let rank = |why| match why {
+        Why::ServerFailure => 0,
+        Why::Timeout => 1,
+        Why::Prohibited => 2,
+        Why::Empty => 3,
+        Why::NotFound => 4,
+    };
+    if rank(a) <= rank(b) { a } else { b }
+}
+
+fn alias_of<'a>(owner: &Name, records: &'a [Record]) -> Option<(&'a Name, u32)> {
+    records.iter().find_map(|record| match &record.data {
+        RData::CNAME(target) if record.name == *owner => Some((&target.0, record.ttl)),
+        _ => None,
+    })
+}
+
+fn sane_ttl(ttl: u32) -> u32 {
+    if ttl > MAX_WIRE_TTL { 0 } else { ttl }
+}
+
+fn both(mut v4: Found, v6: Found) -> Found {
+    v4.addresses.extend(v6.addresses);
+    v4.ttl = v4.ttl.min(v6.ttl);
+    v4
+}
+
+/// An answer of one family. The other is missing unless the servers said that there is none.
+fn alone(mut found: Found, other: Option<&Result<Found, Why>>, family: Family) -> Found {
+    let known_empty = matches!(other, Some(Err(why)) if is_said_of_the_name(*why));
+    found.missing = (!known_empty).then_some(family);
+    found
+}
+
+#[cfg(test)]
+mod tests;
