@@ -21,6 +21,7 @@ pub mod config;
 pub mod fault;
 pub mod health;
 pub mod names;
+pub mod pool;
 pub mod resolve;
 pub mod route;
 pub mod telemetry;

@@ -1,0 +1,100 @@
+//! One live endpoint: what is known of it and held for it, by its id.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+
+use super::Connections;
+use crate::{health::Health, names::EndpointId};
+
+/// The live state of one endpoint. It outlives every version of the config and every DNS answer.
+///
+/// Nothing tunable is here: weights and names are facts of a [`Seat`](super::Seat).
+pub struct Endpoint {
+    /// Who it is.
+    pub id: EndpointId,
+    /// Whether it may serve.
+    pub health: Health,
+    /// Its connections.
+    pub connections: Connections,
+    /// Requests that run here. `Relaxed`: the count compares loads and guards no other memory.
+    in_flight: AtomicU32,
+    /// Held while an endpoint of the upstream is being ejected, so that two don't go at once.
+    pub(super) ejections: Arc<Mutex<()>>,
+    /// The tasks that drive its connections.
+    drivers: TaskTracker,
+}
+
+/// A request that runs at an endpoint; its end is the drop.
+#[derive(Debug)]
+pub struct InFlight {
+    endpoint: Arc<Endpoint>,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    pub(super) fn new(id: EndpointId, ejections: Arc<Mutex<()>>, drivers: TaskTracker) -> Self {
+        Self {
+            id,
+            health: Health::new(),
+            connections: Connections::new(),
+            in_flight: AtomicU32::new(0),
+            ejections,
+            drivers,
+        }
+    }
+
+    /// Counts a request that begins here, until the guard drops.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight {
+            endpoint: Arc::clone(self),
+        }
+    }
+
+    /// How many requests run here.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Where the tasks that drive connections belong.
+    #[must_use]
+    pub fn drivers(&self) -> &TaskTracker {
+        &self.drivers
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("id", &self.id)
+            .field("in_flight", &self.in_flight())
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl InFlight ===
+
+impl InFlight {
+    /// Where the request runs.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.endpoint.in_flight.fetch_sub(1, Relaxed);
+    }
+}

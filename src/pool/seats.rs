@@ -1,0 +1,245 @@
+//! The endpoints of an upstream as one snapshot sees them: live state beside what the config says of each.
+
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
+
+use http::HeaderValue;
+use rustls::pki_types::ServerName;
+use tokio::time::Instant;
+
+use super::Endpoint;
+use crate::{
+    balance::{Candidates, EndpointView, in_panic},
+    config::EjectionPlan,
+    health::{Change, HealthView, Outcome, Peers},
+    names::EndpointId,
+};
+
+/// One endpoint in one snapshot: who it is, and what the config says of it.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    /// The live endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// Its share against the others'.
+    pub weight: NonZeroU32,
+    /// The host and port that it was configured as: the `Host` of checks, and of requests where
+    /// `host = "upstream"`.
+    pub authority: HeaderValue,
+    /// The name it is checked by where TLS is spoken and the config names none: its DNS name, else its address.
+    pub server_name: ServerName<'static>,
+}
+
+/// The endpoints of an upstream in one snapshot.
+#[derive(Debug)]
+pub struct Seats {
+    seats: Box<[Seat]>,
+    panic_threshold: f64,
+    slow_start: Duration,
+}
+
+/// [`Seats`] at one moment, to choose from.
+#[derive(Debug, Clone, Copy)]
+pub struct SeatsAt<'a> {
+    seats: &'a Seats,
+    now: Instant,
+    /// Too few can serve, so all are taken.
+    panic: bool,
+}
+
+/// One endpoint, to look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeatView {
+    /// Who it is.
+    pub id: EndpointId,
+    /// The host and port that it was configured as.
+    pub authority: HeaderValue,
+    /// Its share against the others', as configured.
+    pub weight: NonZeroU32,
+    /// How much of that share it gets now: less than 1 while it comes back.
+    pub share: f32,
+    /// Whether it may serve.
+    pub can_serve: bool,
+    /// Requests that run there.
+    pub in_flight: u32,
+    /// HTTP/1 connections that rest.
+    pub resting_connections: usize,
+    /// HTTP/2 connections.
+    pub shared_connections: usize,
+    /// Why it may or may not serve.
+    pub health: HealthView,
+}
+
+// === impl Seat ===
+
+impl Seat {
+    /// An endpoint that was configured by the DNS name `name` (`None`: by its address), reached at its own port.
+    #[must_use]
+    pub fn new(endpoint: Arc<Endpoint>, weight: NonZeroU32, name: Option<&str>) -> Self {
+        let address = endpoint.id.address;
+        let server_name = name
+            .and_then(|name| ServerName::try_from(name.to_owned()).ok())
+            .unwrap_or_else(|| ServerName::from(address.ip()));
+        Self {
+            authority: authority_of(name, address),
+            endpoint,
+            weight,
+            server_name,
+        }
+    }
+}
+
+// === impl Seats ===
+
+impl Seats {
+    /// The endpoints of an upstream. Below `panic_threshold` (a share from 0 to 1) of endpoints that can serve
+    /// all of them are used. One that comes back gets its full share after `slow_start`.
+    #[must_use]
+    pub fn new(
+        seats: impl IntoIterator<Item = Seat>,
+        panic_threshold: f64,
+        slow_start: Duration,
+    ) -> Self {
+        Self {
+            seats: seats.into_iter().collect(),
+            panic_threshold,
+            slow_start,
+        }
+    }
+
+    /// The candidates of this moment.
+    #[must_use]
+    pub fn at(&self, now: Instant) -> SeatsAt<'_> {
+        SeatsAt {
+            seats: self,
+            now,
+            panic: self.panics(now),
+        }
+    }
+
+    /// The endpoint at `index`.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&Seat> {
+        self.seats.get(index)
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    /// Whether any may serve now, be it for want of better ones.
+    #[must_use]
+    pub fn can_serve(&self, now: Instant) -> bool {
+        self.panics(now) || self.seats.iter().any(|seat| seat.can_serve(now))
+    }
+
+    /// A request ended at `endpoint`. Ejects it where its failures are enough and its peers allow it; the
+    /// caller announces the change. Costs a few loads unless there is something to decide.
+    pub fn report(
+        &self,
+        endpoint: &Endpoint,
+        outcome: Outcome,
+        plan: Option<&EjectionPlan>,
+        now: Instant,
+    ) -> Option<Change> {
+        let mut guard = None;
+        let peers = || {
+            guard = Some(endpoint.ejections.lock());
+            self.peers(endpoint, now)
+        };
+        endpoint.health.ended(outcome, plan, peers, now)
+    }
+
+    /// Every endpoint, to look at.
+    #[must_use]
+    pub fn views(&self, now: Instant) -> Vec<SeatView> {
+        self.seats
+            .iter()
+            .map(|seat| seat.view(self.slow_start, now))
+            .collect()
+    }
+
+    fn panics(&self, now: Instant) -> bool {
+        if self.panic_threshold <= 0.0 {
+            return false;
+        }
+        let healthy = self.seats.iter().filter(|seat| seat.can_serve(now)).count();
+        in_panic(healthy, self.seats.len(), self.panic_threshold)
+    }
+
+    fn peers(&self, endpoint: &Endpoint, now: Instant) -> Peers {
+        let healths = || self.seats.iter().map(|seat| &seat.endpoint.health);
+        let others = self
+            .seats
+            .iter()
+            .filter(|seat| seat.endpoint.id != endpoint.id);
+        Peers {
+            total: self.seats.len(),
+            ejected: healths().filter(|health| health.is_ejected(now)).count(),
+            others_that_can_serve: others.filter(|seat| seat.can_serve(now)).count(),
+        }
+    }
+}
+
+// === impl SeatsAt ===
+
+impl Candidates for SeatsAt<'_> {
+    fn len(&self) -> usize {
+        self.seats.seats.len()
+    }
+
+    fn view(&self, index: usize) -> EndpointView {
+        let Some(seat) = self.seats.seats.get(index) else {
+            return EndpointView {
+                can_serve: false,
+                weight: 0.0,
+                in_flight: 0,
+            };
+        };
+        EndpointView {
+            can_serve: self.panic || seat.can_serve(self.now),
+            weight: seat.scaled_weight(self.seats.slow_start, self.now),
+            in_flight: seat.endpoint.in_flight(),
+        }
+    }
+}
+
+impl Seat {
+    fn can_serve(&self, now: Instant) -> bool {
+        self.endpoint.health.can_serve(now)
+    }
+
+    fn scaled_weight(&self, slow_start: Duration, now: Instant) -> f32 {
+        // A weight is at most 1,000, which f32 holds exactly.
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let weight = self.weight.get() as f32;
+        weight * self.endpoint.health.share(slow_start, now)
+    }
+
+    fn view(&self, slow_start: Duration, now: Instant) -> SeatView {
+        let (resting_connections, shared_connections) = self.endpoint.connections.count();
+        SeatView {
+            id: self.endpoint.id.clone(),
+            authority: self.authority.clone(),
+            weight: self.weight,
+            share: self.endpoint.health.share(slow_start, now),
+            can_serve: self.can_serve(now),
+            in_flight: self.endpoint.in_flight(),
+            resting_connections,
+            shared_connections,
+            health: self.endpoint.health.view(now),
+        }
+    }
+}
+
+/// `name:port`, or the address where there is no name that can stand in a field.
+fn authority_of(name: Option<&str>, address: SocketAddr) -> HeaderValue {
+    let named =
+        name.and_then(|name| HeaderValue::try_from(format!("{name}:{}", address.port())).ok());
+    named.unwrap_or_else(|| {
+        HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("localhost"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

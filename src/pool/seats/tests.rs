@@ -1,0 +1,100 @@
+use std::num::NonZeroU32;
+
+use super::*;
+use crate::{names::EndpointId, pool::Registry};
+
+const SLOW_START: Duration = Duration::from_secs(10);
+
+fn plan() -> EjectionPlan {
+    EjectionPlan {
+        consecutive_failures: NonZeroU32::new(2).unwrap(),
+        base_time: Duration::from_secs(30),
+        max_time: Duration::from_secs(300),
+    }
+}
+
+fn seats(registry: &Registry, count: u16, panic_threshold: f64) -> Seats {
+    let seats = (1..=count).map(|port| {
+        let id = EndpointId::new("shop".into(), ([10, 0, 0, 1], port).into());
+        Seat::new(registry.get_or_new(&id), NonZeroU32::new(2).unwrap(), None)
+    });
+    Seats::new(seats, panic_threshold, SLOW_START)
+}
+
+fn fail(seats: &Seats, index: usize, now: Instant) -> Option<Change> {
+    let endpoint = &seats.get(index).unwrap().endpoint;
+    let plan = plan();
+    seats.report(endpoint, Outcome::Failure, Some(&plan), now);
+    seats.report(endpoint, Outcome::Failure, Some(&plan), now)
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_eject_an_endpoint_but_never_more_than_a_third() {
+    let registry = Registry::new();
+    let seats = seats(&registry, 3, 0.0);
+    let now = Instant::now();
+    assert!(matches!(fail(&seats, 0, now), Some(Change::Ejected { .. })));
+    assert!(!seats.at(now).view(0).can_serve);
+    assert_eq!(fail(&seats, 1, now), None);
+    assert!(seats.at(now).view(1).can_serve);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_endpoint_is_never_ejected() {
+    let registry = Registry::new();
+    let seats = seats(&registry, 1, 0.0);
+    assert_eq!(fail(&seats, 0, Instant::now()), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ejection_outlives_the_seats_of_a_snapshot() {
+    let registry = Registry::new();
+    let now = Instant::now();
+    fail(&seats(&registry, 3, 0.0), 0, now);
+    assert!(!seats(&registry, 3, 0.0).at(now).view(0).can_serve);
+}
+
+#[tokio::test(start_paused = true)]
+async fn below_the_panic_threshold_the_ejected_serve_too() {
+    let registry = Registry::new();
+    let now = Instant::now();
+    fail(&seats(&registry, 3, 0.0), 0, now);
+    assert!(seats(&registry, 3, 0.9).at(now).view(0).can_serve);
+    assert!(!seats(&registry, 3, 0.5).at(now).view(0).can_serve);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_gets_its_weight_little_by_little() {
+    let registry = Registry::new();
+    let seats = seats(&registry, 3, 0.0);
+    let start = Instant::now();
+    assert!((seats.at(start).view(0).weight - 2.0).abs() < 0.001);
+    fail(&seats, 0, start);
+    let back = start + plan().base_time;
+    assert!((seats.at(back).view(0).weight - 0.2).abs() < 0.001);
+    assert!((seats.at(back + SLOW_START).view(0).weight - 2.0).abs() < 0.001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_flight_counts_until_the_guard_drops() {
+    let registry = Registry::new();
+    let seats = seats(&registry, 1, 0.0);
+    let guards = [(); 2].map(|()| seats.get(0).unwrap().endpoint.enter());
+    assert_eq!(seats.at(Instant::now()).view(0).in_flight, 2);
+    drop(guards);
+    assert_eq!(seats.at(Instant::now()).view(0).in_flight, 0);
+}
+
+#[test]
+fn an_endpoint_is_named_as_it_was_configured() {
+    let registry = Registry::new();
+    let id = EndpointId::new("shop".into(), "[::1]:80".parse().unwrap());
+    let endpoint = registry.get_or_new(&id);
+    let weight = NonZeroU32::new(1).unwrap();
+    let by_name = Seat::new(Arc::clone(&endpoint), weight, Some("shop.internal"));
+    assert_eq!(by_name.authority, "shop.internal:80");
+    assert_eq!(by_name.server_name.to_str(), "shop.internal");
+    let by_address = Seat::new(endpoint, weight, None);
+    assert_eq!(by_address.authority, "[::1]:80");
+    assert_eq!(by_address.server_name.to_str(), "::1");
+}
