@@ -25,3 +25,4 @@ pub mod pool;
 pub mod resolve;
 pub mod route;
 pub mod telemetry;
+pub mod upstream;
