@@ -1,0 +1,115 @@
+//! Faults as a gRPC status: HTTP 200, no body, the status among the headers ("Trailers-Only").
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Response,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::fault::{Fault, Kind};
+
+use super::fields;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// gRFC A6: how long a client that retries must wait, in milliseconds.
+const GRPC_RETRY_PUSHBACK_MS: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+/// What `grpc-message` may not hold as it is.
+const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
+
+/// The codes of gRPC that faults have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    Cancelled = 1,
+    DeadlineExceeded = 4,
+    ResourceExhausted = 8,
+    Unimplemented = 12,
+    Internal = 13,
+    Unavailable = 14,
+}
+
+/// The answer to a gRPC call, without `Proxy-Status` and request id.
+pub(super) fn answer(fault: &Fault, detail: Option<&str>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(GRPC_STATUS, HeaderValue::from(code(fault.kind) as u16));
+    if let Some(message) = message(fault.facts().title, detail) {
+        headers.insert(GRPC_MESSAGE, message);
+    }
+    if let Some(wait) = fields::wait(fault) {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(GRPC_RETRY_PUSHBACK_MS, HeaderValue::from(millis.max(1)));
+    }
+    response
+}
+
+fn message(title: &'static str, detail: Option<&str>) -> Option<HeaderValue> {
+    let Some(detail) = detail else {
+        return Some(HeaderValue::from_static(title));
+    };
+    let detail = utf8_percent_encode(detail, MESSAGE);
+    HeaderValue::try_from(format!("{title} {detail}")).ok()
+}
+
+/// What the fault means to a caller: `Unavailable` may be tried again, the rest not as it is.
+pub(super) const fn code(kind: Kind) -> Code {
+    use Kind as K;
+    match kind {
+        K::RateExceeded | K::BodyTooLarge | K::HeadTooLarge | K::UriTooLong => {
+            Code::ResourceExhausted
+        }
+        K::NoRoute | K::MethodRefused | K::VersionUnsupported | K::CodingUnsupported => {
+            Code::Unimplemented
+        }
+        K::ClientAborted => Code::Cancelled,
+        K::DeadlinePast
+        | K::FirstByteTimeout
+        | K::RequestTimeout
+        | K::ResponseStalled
+        | K::HeadTimeout
+        | K::BodyTimeout
+        | K::ReadTimeout => Code::DeadlineExceeded,
+        K::FramingInvalid
+        | K::HostInvalid
+        | K::TargetInvalid
+        | K::PathInvalid
+        | K::HeaderInvalid
+        | K::ExpectationRefused
+        | K::BodyInvalid
+        | K::ResponseInvalid
+        | K::ResponseHeadTooLarge
+        | K::UpgradeFailed
+        | K::LoopDetected
+        | K::AddressProhibited
+        | K::Panicked
+        | K::Internal => Code::Internal,
+        K::ConcurrencyExceeded
+        | K::QueueFull
+        | K::QueueTimeout
+        | K::DeadlineUnmeetable
+        | K::ProcessPressure
+        | K::NoEndpoint
+        | K::NameUnresolved
+        | K::NameUnresolvedTimeout
+        | K::NameStale
+        | K::NameStaleTimeout
+        | K::ConnectRefused
+        | K::ConnectUnreachable
+        | K::ConnectTimeout
+        | K::ConnectFailed
+        | K::PortsExhausted
+        | K::DescriptorsExhausted
+        | K::TlsTimeout
+        | K::TlsProtocol
+        | K::TlsCertificate
+        | K::TlsAlert
+        | K::ConnectionReset
+        | K::ConnectionClosed
+        | K::StreamRefused
+        | K::ResponseIncomplete => Code::Unavailable,
+    }
+}

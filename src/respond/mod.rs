@@ -1,0 +1,20 @@
+//! A fault → an answer: status, `Proxy-Status` (RFC 9209), and a body that the client can read.
+//!
+//! Programs get problem+json (RFC 9457), browsers a page, gRPC callers a status. What does not depend on the
+//! request is made once for each kind of fault, since a gateway under overload sends little else. Nothing
+//! the client sent is echoed but the request id; addresses and OS errors show only where the operator says so.
+
+mod accept;
+mod action;
+mod fields;
+mod grpc;
+mod page;
+mod problem;
+mod ready;
+mod render;
+
+pub use action::{fixed, redirect};
+pub use render::{Ask, body_for, render};
+
+#[cfg(test)]
+mod tests;
