@@ -25,5 +25,6 @@ pub mod pool;
 pub mod resolve;
 pub mod respond;
 pub mod route;
+pub mod snapshot;
 pub mod telemetry;
 pub mod upstream;

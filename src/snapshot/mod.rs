@@ -1,0 +1,14 @@
+//! The immutable whole that a request reads, and how the next one comes to be.
+//!
+//! A [`Snapshot`] joins a plan to live state. The live state itself (buckets, in-flight counts, health,
+//! connections, DNS answers) is kept by identity in a [`Ground`] and outlives every snapshot:
+//! [`Ground::adopt`] hands the same handles to the next one.
+
+mod adopt;
+mod checks;
+mod gates;
+mod lookups;
+mod whole;
+
+pub use adopt::Ground;
+pub use whole::{ConfigFacts, NameLive, RouteLive, Snapshot, Target, UpstreamLive};

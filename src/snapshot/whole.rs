@@ -1,0 +1,165 @@
+//! What a request reads, once, when it arrives.
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use crate::{
+    admission::{Gate, RateLimit, RetryBudget},
+    balance::Turn,
+    config::{ConfigHash, EndpointSource, Plan, RoutePlan, UpstreamPlan},
+    names::{EndpointId, ListenerName, UpstreamName},
+    pool::Seats,
+    resolve::{Answer, AnswerState},
+    route,
+    telemetry::{RouteHandles, UpstreamHandles},
+    upstream::Connector,
+};
+
+/// One version of everything: a plan, joined to the live state of what it names.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Which file this is, and since when it is in force.
+    pub config: ConfigFacts,
+    /// What the file means.
+    pub plan: Arc<Plan>,
+    /// Finds the route of a request.
+    pub table: route::Table,
+    /// In the order of [`Plan::routes`]: what [`Self::table`] finds is an index into it.
+    pub routes: Vec<RouteLive>,
+    /// What listeners that speak TLS show to clients.
+    pub certificates: BTreeMap<ListenerName, Arc<rustls::ServerConfig>>,
+    /// Ordered by name: a [`Target`] holds an index into it.
+    pub upstreams: Vec<Arc<UpstreamLive>>,
+}
+
+/// Which file is in force, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFacts {
+    /// The first twelve hex digits of the file's SHA-256.
+    pub hash: ConfigHash,
+    /// Counts the files applied by this process, from 1.
+    pub revision: u64,
+    /// When it came into force.
+    pub applied_at: SystemTime,
+}
+
+/// A route with its live state.
+#[derive(Debug)]
+pub struct RouteLive {
+    /// What the file says of it.
+    pub plan: Arc<RoutePlan>,
+    /// Its token buckets.
+    pub limits: Vec<Arc<RateLimit>>,
+    /// Where its requests go; empty where the route answers by itself.
+    pub targets: Vec<Target>,
+    /// What is counted of requests that reached the route but no upstream.
+    pub handles: Arc<RouteHandles>,
+}
+
+/// One upstream of a route.
+#[derive(Debug)]
+pub struct Target {
+    /// Its index in [`Snapshot::upstreams`].
+    pub upstream: usize,
+    /// What is counted of the route's requests to it.
+    pub handles: Arc<RouteHandles>,
+}
+
+/// A name that endpoints come from, to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameLive<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// How many addresses it has.
+    pub addresses: usize,
+    /// Whether its last lookups failed, and an older answer serves or is too old to.
+    pub stale: bool,
+    /// What there is to say about it; empty where all is well.
+    pub why: String,
+}
+
+/// An upstream with its live state.
+#[derive(Debug)]
+pub struct UpstreamLive {
+    /// What the file says of it.
+    pub plan: Arc<UpstreamPlan>,
+    /// How much it gets at once.
+    pub gate: Arc<Gate>,
+    /// How many retries it may get.
+    pub budget: Arc<RetryBudget>,
+    /// The round-robin cursor.
+    pub turn: Arc<Turn>,
+    /// Its endpoints as they are now.
+    pub seats: Seats,
+    /// What its names said last; empty where all endpoints are addresses.
+    pub answers: Vec<Answer>,
+    /// How connections to it are made.
+    pub connector: Arc<Connector>,
+    /// What is counted of it.
+    pub handles: Arc<UpstreamHandles>,
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// The upstream at `index`, as a [`Target`] names it.
+    #[must_use]
+    pub fn upstream(&self, index: usize) -> Option<&Arc<UpstreamLive>> {
+        self.upstreams.get(index)
+    }
+
+    /// The upstream of this name.
+    #[must_use]
+    pub fn upstream_named(&self, name: &UpstreamName) -> Option<&Arc<UpstreamLive>> {
+        self.upstreams
+            .binary_search_by(|live| live.plan.name.cmp(name))
+            .ok()
+            .and_then(|at| self.upstreams.get(at))
+    }
+
+    /// Every endpoint that it names.
+    pub fn endpoints(&self) -> impl Iterator<Item = &EndpointId> {
+        self.upstreams
+            .iter()
+            .flat_map(|upstream| upstream.seats.as_slice())
+            .map(|seat| &seat.endpoint.id)
+    }
+}
+
+// === impl UpstreamLive ===
+
+impl UpstreamLive {
+    /// What a name said that has no address; `None` where all names have some.
+    #[must_use]
+    pub fn unresolved(&self) -> Option<&Answer> {
+        self.answers.iter().find(|answer| answer.fault().is_some())
+    }
+
+    /// What its names said last.
+    pub fn names(&self) -> impl Iterator<Item = NameLive<'_>> {
+        let names = self
+            .plan
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| match &endpoint.source {
+                EndpointSource::Dns { name, .. } => Some(&**name),
+                EndpointSource::Address(_) => None,
+            });
+        names.zip(&self.answers).map(|(name, answer)| NameLive {
+            name,
+            addresses: answer.addresses.len(),
+            stale: matches!(
+                answer.state,
+                AnswerState::Stale { .. } | AnswerState::Expired(_)
+            ),
+            why: match answer.state {
+                AnswerState::Pending => "not looked up yet".into(),
+                AnswerState::Fresh => String::new(),
+                AnswerState::Stale { why, .. } => {
+                    format!("lookups fail ({why}): the last good answer serves")
+                }
+                AnswerState::Failed(why) => format!("never resolved ({why})"),
+                AnswerState::Expired(why) => format!("lookups fail for too long ({why})"),
+            },
+        })
+    }
+}
