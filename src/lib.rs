@@ -22,6 +22,7 @@ pub mod fault;
 pub mod health;
 pub mod names;
 pub mod pool;
+pub mod proxy;
 pub mod resolve;
 pub mod respond;
 pub mod route;

@@ -1,0 +1,208 @@
+//! From a route to an upstream's answer: a place, the tries, and what becomes of both heads.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use axum::body::Body;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request};
+use http_body::Body as _;
+use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
+
+use super::{
+    attempt::{self, Held},
+    head::Checked,
+    headers::{self, Outgoing},
+    pick::{Picker, why_none},
+    trail::Trail,
+    upgrade,
+    upload::Upload,
+};
+use crate::{
+    admission::{Charge, Denied, Outcome},
+    config::RoutePlan,
+    fault::{Fault, Kind},
+    names::TrafficClass,
+    pool::SendBody,
+    route,
+    snapshot::{RouteLive, UpstreamLive},
+    upstream::{ReplyBody, Sent},
+};
+
+/// An upstream's answer, ready to be passed on.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// What it said.
+    pub(super) response: Response<ReplyBody>,
+    /// What the request holds of the upstream.
+    pub(super) held: Held,
+    /// When its body is cut.
+    pub(super) deadline: Option<Instant>,
+    /// The client's side of a tunnel that opens with this answer.
+    pub(super) tunnel: Option<OnUpgrade>,
+}
+
+/// Takes a request to an upstream's answer.
+pub(super) async fn forward(
+    live: &RouteLive,
+    checked: Checked,
+    mut parts: request::Parts,
+    body: Body,
+    charge: Charge<'_>,
+    trail: &mut Trail,
+) -> Result<Reply, Fault> {
+    let upstream = Arc::clone(trail.upstream().ok_or_else(|| Fault::new(Kind::Internal))?);
+    let plan = &live.plan;
+    check_length(&body, plan)?;
+    let deadline = plan.timeout.map(|timeout| trail.began + timeout);
+    let mut held = admit(&upstream, plan, deadline, charge, trail).await?;
+    let client = parts
+        .extensions
+        .remove::<OnUpgrade>()
+        .filter(|_| checked.class == TrafficClass::Upgrade);
+    let asked = client
+        .is_some()
+        .then(|| parts.headers.get(header::UPGRADE).cloned())
+        .flatten();
+    let request = outgoing(plan, &checked, parts, body, trail)?;
+    let sent = match attempt::run(&upstream, &plan.retry, &mut held, request, deadline, trail).await
+    {
+        Ok(sent) => sent,
+        Err(fault) => {
+            held.end(outcome_of(&fault));
+            return Err(fault);
+        }
+    };
+    answered(sent, held, deadline, client, asked.as_ref(), plan, trail)
+}
+
+/// A body whose length is known to be over the limit is refused before anybody is asked.
+fn check_length(body: &Body, plan: &RoutePlan) -> Result<(), Fault> {
+    match plan.max_body_bytes {
+        Some(most) if body.size_hint().lower() > most => Err(Fault::new(Kind::BodyTooLarge)),
+        _ => Ok(()),
+    }
+}
+
+/// Waits for a place. Where there is none, what the rate limits took is given back.
+async fn admit(
+    upstream: &Arc<UpstreamLive>,
+    plan: &RoutePlan,
+    deadline: Option<Instant>,
+    charge: Charge<'_>,
+    trail: &mut Trail,
+) -> Result<Held, Fault> {
+    let began = Instant::now();
+    match upstream
+        .gate
+        .admit(plan.priority, deadline, &Picker(upstream))
+        .await
+    {
+        Ok(permit) => {
+            let waited = permit.queued();
+            trail.timings.admission = Some(trail.began.elapsed());
+            trail.timings.queue = Some(waited);
+            if !waited.is_zero() {
+                upstream.handles.queue_wait(waited);
+            }
+            trail.handles().admitted();
+            Ok(Held::new(permit, upstream))
+        }
+        Err(denied) => {
+            charge.refund();
+            trail.timings.queue = Some(began.elapsed());
+            Err(match denied {
+                Denied::Refused(refusal) => refusal.into(),
+                Denied::NoEndpoint => why_none(upstream),
+                Denied::DeadlinePast => Fault::new(Kind::DeadlinePast),
+            })
+        }
+    }
+}
+
+/// The request as the upstream gets it.
+fn outgoing(
+    plan: &RoutePlan,
+    checked: &Checked,
+    mut parts: request::Parts,
+    body: Body,
+    trail: &mut Trail,
+) -> Result<Request<SendBody>, Fault> {
+    let out = Outgoing {
+        checked,
+        hop: trail.connection.hop(),
+        client: trail.client,
+        request_id: &trail.request_id,
+        method: &parts.method,
+    };
+    headers::prepare_request(&mut parts.headers, &out);
+    headers::edit_request(&mut parts.headers, &plan.request_headers);
+    parts.uri = target(plan, checked)?;
+    parts.extensions.clear();
+    let body = if body.is_end_stream() {
+        SendBody::Empty
+    } else {
+        let counted = Arc::new(AtomicU64::new(0));
+        trail.uploaded = Some(Arc::clone(&counted));
+        let patience = trail.connection.body_timeout;
+        SendBody::stream(Box::pin(Upload::new(
+            body,
+            plan.max_body_bytes,
+            patience,
+            counted,
+        )))
+    };
+    Ok(Request::from_parts(parts, body))
+}
+
+/// The path and query that go upstream.
+fn target(plan: &RoutePlan, checked: &Checked) -> Result<Uri, Fault> {
+    let target = match &plan.rewrite {
+        None => checked.target.clone(),
+        Some(rewrite) => {
+            let path = route::rewrite(rewrite, &plan.matcher.path, checked.target.path());
+            super::head::with_path(&path, checked.target.query()).map_err(Fault::new)?
+        }
+    };
+    Ok(Uri::from(target))
+}
+
+/// What becomes of the answer's head, and whether it opens a tunnel.
+fn answered(
+    sent: Sent,
+    held: Held,
+    deadline: Option<Instant>,
+    client: Option<OnUpgrade>,
+    asked: Option<&HeaderValue>,
+    plan: &RoutePlan,
+    trail: &Trail,
+) -> Result<Reply, Fault> {
+    let mut response = sent.response;
+    let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switching && !(client.is_some() && upgrade::agrees(asked, response.headers())) {
+        held.end(Outcome::Dropped);
+        return Err(Fault::new(Kind::UpgradeFailed));
+    }
+    let (status, version) = (response.status(), trail.version());
+    headers::prepare_response(response.headers_mut(), status, version);
+    headers::edit(response.headers_mut(), &plan.response_headers);
+    headers::sign(response.headers_mut(), &trail.request_id);
+    Ok(Reply {
+        response,
+        held,
+        deadline,
+        tunnel: client.filter(|_| switching),
+    })
+}
+
+/// What a request that was not answered says of its upstream.
+fn outcome_of(fault: &Fault) -> Outcome {
+    use crate::fault::Cause;
+    match fault.facts().cause {
+        Cause::Client | Cause::Internal | Cause::Config => Outcome::Ignored,
+        Cause::Overload
+        | Cause::Communication
+        | Cause::Network
+        | Cause::Dns
+        | Cause::Application => Outcome::Dropped,
+    }
+}

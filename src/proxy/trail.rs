@@ -1,0 +1,254 @@
+//! What is remembered of a request on its way, and told when it ends.
+//!
+//! A trail is begun once and told once: at the last byte of the answer, at the fault that ended it, or, where
+//! it is dropped before either, as the client's departure (or as our panic, while one unwinds).
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use http::{HeaderValue, Method, Uri, Version, request};
+use tokio::time::Instant;
+
+use super::{
+    ConnectionFacts, Entrance,
+    head::{Checked, HostName},
+    headers,
+};
+use crate::{
+    config::HeaderEdits,
+    fault::{Fault, Kind, Stage},
+    names::Protocol,
+    snapshot::{RouteLive, Snapshot, UpstreamLive},
+    telemetry::{AccessLine, RouteHandles, Timings},
+};
+
+/// One request, from its head to its end.
+#[derive(Debug)]
+pub(super) struct Trail {
+    pub(super) entrance: Arc<Entrance>,
+    pub(super) connection: Arc<ConnectionFacts>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) request_id: HeaderValue,
+    pub(super) client: IpAddr,
+    /// Empty until the head was checked.
+    host: HostName,
+    pub(super) protocol: Protocol,
+    pub(super) method: Method,
+    /// The target as the client sent it; the log shows its path alone.
+    uri: Uri,
+    arrived: SystemTime,
+    pub(super) began: Instant,
+    route: Option<usize>,
+    target: Option<usize>,
+    /// Where the last attempt went.
+    pub(super) endpoint: Option<SocketAddr>,
+    pub(super) attempts: u32,
+    pub(super) timings: Timings,
+    pub(super) uploaded: Option<Arc<AtomicU64>>,
+    pub(super) downloaded: u64,
+    /// The status that was sent, once it was.
+    pub(super) status: Option<u16>,
+    told: bool,
+}
+
+// === impl Trail ===
+
+impl Trail {
+    /// A request's head arrived on `connection`.
+    pub(super) fn begin(
+        entrance: Arc<Entrance>,
+        connection: Arc<ConnectionFacts>,
+        snapshot: Arc<Snapshot>,
+        head: &request::Parts,
+    ) -> Self {
+        let protocol = match head.version {
+            http::Version::HTTP_2 => Protocol::Http2,
+            http::Version::HTTP_10 => Protocol::Http10,
+            _ => Protocol::Http11,
+        };
+        Self {
+            client: connection.peer.ip(),
+            entrance,
+            connection,
+            snapshot,
+            request_id: headers::request_id(None, SystemTime::now(), &mut rand::rng()),
+            host: HostName::of(""),
+            protocol,
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            arrived: SystemTime::now(),
+            began: Instant::now(),
+            route: None,
+            target: None,
+            endpoint: None,
+            attempts: 0,
+            timings: Timings::default(),
+            uploaded: None,
+            downloaded: 0,
+            status: None,
+            told: false,
+        }
+    }
+
+    /// The head was checked.
+    pub(super) fn knows(&mut self, checked: &Checked, head: &request::Parts) {
+        self.host = checked.host.clone();
+        self.client = headers::client_address(self.connection.peer.ip(), &head.headers, |hop| {
+            self.connection.trusts(hop)
+        });
+        if let Some(kept) = &checked.request_id {
+            self.request_id = kept.clone();
+        }
+    }
+
+    /// The protocol that the client spoke.
+    pub(super) const fn version(&self) -> Version {
+        match self.protocol {
+            Protocol::Http10 => Version::HTTP_10,
+            Protocol::Http11 => Version::HTTP_11,
+            Protocol::Http2 => Version::HTTP_2,
+        }
+    }
+
+    /// The edits of its route to answers.
+    pub(super) fn response_edits(&self) -> Option<&HeaderEdits> {
+        self.route_live().map(|route| &route.plan.response_headers)
+    }
+
+    /// The request takes the route at `index`.
+    pub(super) fn takes_route(&mut self, index: usize) {
+        self.route = Some(index);
+        self.handles().offered();
+    }
+
+    /// The request goes to the route's target at `index`.
+    pub(super) fn takes_target(&mut self, index: usize) {
+        self.target = Some(index);
+    }
+
+    /// What is counted of this request, as far as it has come.
+    pub(super) fn handles(&self) -> &RouteHandles {
+        match (self.route_live(), self.target) {
+            (None, _) => &self.entrance.nowhere,
+            (Some(route), None) => &route.handles,
+            (Some(route), Some(target)) => route
+                .targets
+                .get(target)
+                .map_or(&route.handles, |target| &target.handles),
+        }
+    }
+
+    /// The upstream it goes to.
+    pub(super) fn upstream(&self) -> Option<&Arc<UpstreamLive>> {
+        let target = self.route_live()?.targets.get(self.target?)?;
+        self.snapshot.upstream(target.upstream)
+    }
+
+    fn route_live(&self) -> Option<&RouteLive> {
+        self.snapshot.routes.get(self.route?)
+    }
+
+    /// The request ended well, or its head was answered and the rest followed whole.
+    pub(super) fn tell_success(&mut self) {
+        self.tell(None);
+    }
+
+    /// The request ended with `fault`.
+    pub(super) fn tell_fault(&mut self, fault: &Fault) {
+        self.tell(Some(fault));
+    }
+
+    fn tell(&mut self, fault: Option<&Fault>) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        self.timings.total = self.began.elapsed();
+        let status = self.shown_status(fault);
+        let handles = self.handles();
+        if let Some(fault) = fault {
+            handles.fault(fault);
+            if let Some(refusal) = &fault.refusal {
+                handles.shed(refusal.reason);
+            }
+        }
+        handles.finished(status, self.timings.total);
+        self.entrance.access.write(&self.line(status, fault));
+    }
+
+    /// What was sent; before that, what the fault would have sent. A client that left is 499 either way.
+    fn shown_status(&self, fault: Option<&Fault>) -> u16 {
+        match (fault, self.status) {
+            (Some(fault), _) if fault.kind == Kind::ClientAborted => fault.facts().status.as_u16(),
+            (_, Some(sent)) => sent,
+            (Some(fault), None) => fault.facts().status.as_u16(),
+            (None, None) => 0,
+        }
+    }
+
+    fn line<'a>(&'a self, status: u16, fault: Option<&'a Fault>) -> AccessLine<'a> {
+        let route = self.route_live();
+        AccessLine {
+            time: self.arrived,
+            request_id: self.request_id.to_str().unwrap_or_default(),
+            client: self.client,
+            listener: self.connection.listener.as_str(),
+            method: self.method.as_str(),
+            host: self.host.as_str(),
+            path: self.uri.path(),
+            route: route.map_or(NONE, |route| route.plan.name.as_str()),
+            upstream: self
+                .upstream()
+                .map_or(NONE, |upstream| upstream.plan.name.as_str()),
+            endpoint: self.endpoint,
+            attempts: self.attempts,
+            status,
+            fault,
+            timings: self.timings,
+            bytes_in: self
+                .uploaded
+                .as_ref()
+                .map_or(0, |count| count.load(Ordering::Relaxed)),
+            bytes_out: self.downloaded,
+            protocol: self.protocol,
+        }
+    }
+}
+
+/// What the log shows where there is no route or upstream.
+pub(super) const NONE: &str = "none";
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        if self.told {
+            return;
+        }
+        let fault = if std::thread::panicking() {
+            Fault::new(Kind::Panicked)
+        } else {
+            let stage = if self.status.is_some() {
+                Stage::Body
+            } else {
+                self.stage_so_far()
+            };
+            Fault::new(Kind::ClientAborted).at(stage)
+        };
+        self.tell(Some(&fault));
+    }
+}
+
+impl Trail {
+    /// Where on the road the request is, seen from what is known of it.
+    fn stage_so_far(&self) -> Stage {
+        match (self.route, self.endpoint) {
+            (None, _) => Stage::Head,
+            (Some(_), None) => Stage::Queue,
+            (Some(_), Some(_)) => Stage::FirstByte,
+        }
+    }
+}
