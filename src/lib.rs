@@ -23,6 +23,7 @@ pub mod health;
 pub mod names;
 pub mod pool;
 pub mod proxy;
+pub mod reload;
 pub mod resolve;
 pub mod respond;
 pub mod route;

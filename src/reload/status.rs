@@ -1,0 +1,91 @@
+//! What is in force, and what became of the last file that was read.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::{config::Diagnostics, snapshot::ConfigFacts, telemetry::ReloadResult};
+
+/// The state of the config, as the API and the log tell it.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// What is in force.
+    pub config: ConfigFacts,
+    /// What became of the last file that was read after the start.
+    pub last: Option<LastReload>,
+}
+
+/// What became of a file that was read.
+#[derive(Debug, Clone)]
+pub struct LastReload {
+    /// When.
+    pub at: SystemTime,
+    /// What asked for it.
+    pub trigger: Trigger,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// What asked for a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// The file, or a directory on the way to it, changed.
+    File,
+    /// The slow look at the file, where no event came.
+    Poll,
+    /// SIGHUP: files that the config names are read again too.
+    Signal,
+}
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It is in force.
+    Applied,
+    /// The same bytes as those in force.
+    Unchanged,
+    /// It is not in force, for these reasons.
+    Rejected(Diagnostics),
+    /// It changes something that only a restart can, named here.
+    NeedsRestart(Vec<&'static str>),
+}
+
+impl Verdict {
+    /// The same in the words of metrics, logs and the API.
+    #[must_use]
+    pub const fn result(&self) -> ReloadResult {
+        match self {
+            Self::Applied => ReloadResult::Applied,
+            Self::Unchanged => ReloadResult::Unchanged,
+            Self::Rejected(_) | Self::NeedsRestart(_) => ReloadResult::Rejected,
+        }
+    }
+
+    /// Whether the file that was read last is the one in force.
+    #[must_use]
+    pub const fn is_in_force(&self) -> bool {
+        matches!(self, Self::Applied | Self::Unchanged)
+    }
+
+    /// The line of the first error, where there is one.
+    #[must_use]
+    pub fn error_line(&self) -> Option<u32> {
+        match self {
+            Self::Rejected(errors) => errors.first_line(),
+            Self::Applied | Self::Unchanged | Self::NeedsRestart(_) => None,
+        }
+    }
+
+    /// The errors as text for people.
+    #[must_use]
+    pub fn errors(&self) -> Option<String> {
+        match self {
+            Self::Applied | Self::Unchanged => None,
+            Self::Rejected(errors) => Some(errors.to_string()),
+            Self::NeedsRestart(what) => {
+                Some(format!("a change of {} needs a restart", what.join(", ")))
+            }
+        }
+    }
+}
