@@ -20,6 +20,7 @@ pub mod balance;
 pub mod config;
 pub mod fault;
 pub mod health;
+pub mod listener;
 pub mod names;
 pub mod pool;
 pub mod proxy;

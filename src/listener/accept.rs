@@ -1,0 +1,112 @@
+//! The loop that takes connections.
+
+use std::{io, sync::Arc, time::Duration};
+
+use rustix::io::Errno;
+use tokio::{net::TcpListener, time::sleep};
+
+use super::{connection, shared::Shared};
+
+/// The first pause after an error that says that this process is short of something.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What an error of accept asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// That one connection is lost: take the next.
+    Continue,
+    /// Descriptors or memory are out, or the socket is in trouble: asking again at once would spin.
+    Pause,
+}
+
+/// Accepts until told to stop; the listening socket is closed when it returns.
+///
+/// At `max_connections` the connection is closed at once and counted as `limit`, as Envoy does: a client
+/// that waits in the kernel's backlog would only learn later, and from nobody.
+pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let accepted = tokio::select! {
+            biased; // stop first: a flood of connections must not delay the drain
+            () = shared.stop_accepting.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                pause = FIRST_PAUSE;
+                match shared.take_slot() {
+                    Some(slot) => {
+                        let task = connection::serve(Arc::clone(&shared), stream, peer, slot);
+                        shared.connections.spawn(task);
+                    }
+                    None => shared.handles.rejected("limit"),
+                }
+            }
+            Err(error) if after(&error) == Next::Continue => {}
+            Err(error) => {
+                shared.handles.rejected("descriptors");
+                tracing::warn!(listener = %shared.name, %error, pause_ms = pause.as_millis(), "accept failed");
+                tokio::select! {
+                    biased;
+                    () = shared.stop_accepting.cancelled() => return,
+                    () = sleep(pause) => {}
+                }
+                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// accept(2): errors of the new connection are passed on as if they were the call's own.
+fn after(error: &io::Error) -> Next {
+    const OF_THE_CONNECTION: [Errno; 12] = [
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::CONNREFUSED,
+        Errno::INTR,
+        Errno::PROTO,
+        Errno::PERM,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NOPROTOOPT,
+        Errno::TIMEDOUT,
+    ];
+    let one_connection =
+        Errno::from_io_error(error).is_some_and(|errno| OF_THE_CONNECTION.contains(&errno));
+    if one_connection {
+        Next::Continue
+    } else {
+        Next::Pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_errors_of_one_connection_continue_at_once() {
+        for errno in [
+            Errno::CONNABORTED,
+            Errno::CONNRESET,
+            Errno::PROTO,
+            Errno::PERM,
+        ] {
+            assert_eq!(after(&errno.into()), Next::Continue, "{errno}");
+        }
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::BADF,
+        ] {
+            assert_eq!(after(&errno.into()), Next::Pause, "{errno}");
+        }
+        assert_eq!(after(&io::Error::other("unknown")), Next::Pause);
+    }
+}
