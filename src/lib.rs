@@ -15,6 +15,7 @@
     )
 )]
 
+pub mod admin;
 pub mod admission;
 pub mod balance;
 pub mod config;

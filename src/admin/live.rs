@@ -1,0 +1,246 @@
+//! The views of a running gateway, read from the snapshot in force.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    ConfigView, EndpointState, EndpointView, LimitView, ListenerView, NameView, Readiness,
+    ReloadView, RouteView, Source, StatusView, UpstreamView,
+};
+use crate::{
+    admission::RateLimit,
+    config::{ActionPlan, HostMatch, PathMatch, RateKey, RoutePlan},
+    health::{Checked, HealthView},
+    pool::SeatView,
+    reload,
+    snapshot::{Snapshot, UpstreamLive},
+};
+
+/// What the admin pages show of the gateway in this process.
+#[derive(Debug)]
+pub struct Live {
+    /// What is in force.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What became of the last file.
+    pub reload: reload::Handle,
+    /// Whether new work should be sent here.
+    pub readiness: watch::Receiver<Readiness>,
+    /// The config file; `None` where the config is embedded.
+    pub path: Option<PathBuf>,
+    /// What is listened on.
+    pub listeners: Vec<(String, SocketAddr, bool)>,
+    /// When the process began.
+    pub started_at: SystemTime,
+}
+
+impl Source for Live {
+    fn status(&self) -> StatusView {
+        let listener = |(name, address, tls): &(String, SocketAddr, bool)| ListenerView {
+            name: name.clone(),
+            address: *address,
+            tls: *tls,
+        };
+        StatusView {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: self.started_at,
+            uptime: self.started_at.elapsed().unwrap_or_default(),
+            readiness: self.ready(),
+            listeners: self.listeners.iter().map(listener).collect(),
+        }
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamView> {
+        self.snapshot
+            .load()
+            .upstreams
+            .iter()
+            .map(|live| upstream(live))
+            .collect()
+    }
+
+    fn limits(&self) -> Vec<LimitView> {
+        let snapshot = self.snapshot.load();
+        let routes = snapshot.routes.iter();
+        routes
+            .flat_map(|route| {
+                route
+                    .limits
+                    .iter()
+                    .map(|live| limit(route.plan.name.as_str(), live))
+            })
+            .collect()
+    }
+
+    fn routes(&self) -> Vec<RouteView> {
+        self.snapshot
+            .load()
+            .routes
+            .iter()
+            .map(|live| route(&live.plan))
+            .collect()
+    }
+
+    fn config(&self) -> ConfigView {
+        let status = self.reload.status();
+        let config = self.snapshot.load().config.clone();
+        ConfigView {
+            path: self
+                .path
+                .as_ref()
+                .map_or("embedded".into(), |path| path.display().to_string()),
+            hash: config.hash.to_string(),
+            revision: config.revision,
+            applied_at: config.applied_at,
+            last_reload: status.last.map(|last| ReloadView {
+                at: last.at,
+                error: last.verdict.errors(),
+                line: last.verdict.error_line(),
+                result: last.verdict.result(),
+            }),
+        }
+    }
+
+    fn ready(&self) -> Readiness {
+        *self.readiness.borrow()
+    }
+}
+
+fn upstream(live: &UpstreamLive) -> UpstreamView {
+    let gate = live.gate.view();
+    UpstreamView {
+        name: live.plan.name.to_string(),
+        limit: gate.limit,
+        in_flight: gate.in_flight,
+        waiting: gate.waiting,
+        max_waiting: gate.max_waiting,
+        names: live
+            .names()
+            .map(|name| NameView {
+                name: name.name.to_owned(),
+                addresses: name.addresses,
+                stale: name.stale,
+                why: name.why,
+            })
+            .collect(),
+        endpoints: live
+            .seats
+            .views(Instant::now())
+            .iter()
+            .map(endpoint)
+            .collect(),
+    }
+}
+
+fn endpoint(seat: &SeatView) -> EndpointView {
+    let (state, why) = state_of(seat);
+    EndpointView {
+        address: seat.id.address,
+        weight: seat.weight.get(),
+        state,
+        why,
+        healthy: seat.health.checked != Checked::Down,
+        ejected: seat.health.ejected_for.is_some(),
+        limit: None,
+        in_flight: seat.in_flight,
+    }
+}
+
+fn state_of(seat: &SeatView) -> (EndpointState, String) {
+    let HealthView {
+        checked,
+        ejected_for,
+        ejected_because,
+        ejections,
+        ..
+    } = &seat.health;
+    if let Some(left) = ejected_for {
+        let because = ejected_because.map_or("its failures", |cause| cause.as_str());
+        let why = format!(
+            "ejected for {because} (time {ejections}), {:.0} s left",
+            left.as_secs_f64()
+        );
+        return (EndpointState::Ejected, why);
+    }
+    if *checked == Checked::Down {
+        let why = seat
+            .health
+            .last_check_error
+            .as_deref()
+            .unwrap_or("no reason known");
+        return (EndpointState::Down, format!("active check failed: {why}"));
+    }
+    if seat.share < 1.0 {
+        let why = format!("back, at {:.0} % of its share", seat.share * 100.0);
+        return (EndpointState::Warming, why);
+    }
+    let why = match checked {
+        Checked::Unchecked => "no active check says otherwise",
+        Checked::Up | Checked::Down => "passes its checks",
+    };
+    (EndpointState::In, why.to_owned())
+}
+
+fn limit(route: &str, live: &RateLimit) -> LimitView {
+    let view = live.view(Instant::now());
+    LimitView {
+        route: route.to_owned(),
+        name: view.name.to_string(),
+        count: view.count.get(),
+        per: view.per,
+        burst: view.burst.get(),
+        key: match &live.plan().key {
+            RateKey::None => "none".into(),
+            RateKey::ClientIp => "client_ip".into(),
+            RateKey::Header(name) => format!("header:{name}"),
+        },
+        fill: view.fill,
+        keys: view.keys,
+        max_keys: view.max_keys,
+        shadow: view.shadow,
+    }
+}
+
+fn route(plan: &RoutePlan) -> RouteView {
+    let host = |host: &HostMatch| match host {
+        HostMatch::Exact(name) => name.to_string(),
+        HostMatch::Wildcard(name) => format!("*.{name}"),
+    };
+    let hosts: Vec<_> = plan.matcher.hosts.iter().map(host).collect();
+    let path = match &plan.matcher.path {
+        PathMatch::Exact(path) => path.to_string(),
+        PathMatch::Prefix(path) => format!("{path}/*"),
+    };
+    let methods: Vec<_> = plan
+        .matcher
+        .methods
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let upstreams: Vec<_> = match &plan.action {
+        ActionPlan::Forward(split) => split
+            .iter()
+            .map(|share| share.upstream.to_string())
+            .collect(),
+        ActionPlan::Respond { .. } | ActionPlan::Redirect { .. } => Vec::new(),
+    };
+    RouteView {
+        name: plan.name.to_string(),
+        matches: format!("{} {}{path}", methods.join(","), hosts.join(","))
+            .trim()
+            .to_owned(),
+        action: match &plan.action {
+            ActionPlan::Forward(_) => format!("forward to {}", upstreams.join(", ")),
+            ActionPlan::Respond { status, .. } => format!("respond {}", status.as_u16()),
+            ActionPlan::Redirect { status, to } => format!("redirect {} to {to}", status.as_u16()),
+        },
+        upstreams,
+        priority: plan.priority,
+        limits: plan
+            .rate_limits
+            .iter()
+            .map(|limit| limit.name.to_string())
+            .collect(),
+    }
+}

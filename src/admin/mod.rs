@@ -1,0 +1,28 @@
+//! The admin listener's side: health pages, metrics, the API and the dashboard.
+//!
+//! It reads views through [`Source`], which whoever holds the running gateway implements; it changes nothing.
+//! Every page but `/healthz` and `/readyz` is guarded: by the token where there is one, and by the request's Host and
+//! Origin against pages of other sites that a browser has open.
+
+mod access;
+mod gate;
+mod live;
+mod origin;
+mod pages;
+mod pulse;
+mod router;
+mod scrape;
+mod sessions;
+mod source;
+mod stream;
+mod views;
+
+pub use access::Token;
+pub use live::Live;
+pub use router::{Admin, router};
+pub use source::{Readiness, Source};
+pub use stream::MAX_STREAMS;
+pub use views::{
+    ConfigView, EndpointState, EndpointView, LimitView, ListenerView, NameView, ReloadView,
+    RouteView, StatusView, UpstreamView,
+};

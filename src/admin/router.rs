@@ -1,0 +1,211 @@
+//! The pages by their paths.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::telemetry::Telemetry;
+
+use super::{
+    Source, Token, gate,
+    origin::Hosts,
+    pages, scrape,
+    sessions::Sessions,
+    stream::{self, MAX_STREAMS},
+    views::{ConfigView, LimitView, RouteView, StatusView, UpstreamView},
+};
+
+/// Longest form.
+const MAX_FORM_BYTES: usize = 4096;
+
+/// What the pages need.
+pub struct Admin {
+    pub(super) source: Arc<dyn Source>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) token: Option<Token>,
+    pub(super) hosts: Hosts,
+    pub(super) stop: CancellationToken,
+    pub(super) sessions: Sessions,
+    streams: Arc<Semaphore>,
+}
+
+impl Admin {
+    /// The pages of the gateway that `source` and `telemetry` show, bound to `bind`. Where there is a `token`, all but
+    /// the health pages ask for it. Streams end when `stop` is cancelled.
+    #[must_use]
+    pub fn new(
+        source: Arc<dyn Source>,
+        telemetry: Arc<Telemetry>,
+        bind: IpAddr,
+        token: Option<Token>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            source,
+            telemetry,
+            token,
+            hosts: Hosts::for_bind(bind),
+            stop,
+            sessions: Sessions::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin")
+            .field("token", &self.token)
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All admin pages.
+///
+/// | path | what |
+/// | --- | --- |
+/// | `/healthz` | 200 while the process runs; open to all |
+/// | `/readyz` | 200 when ready, 503 while starting or draining; open to all |
+/// | `/metrics` | Prometheus text |
+/// | `/api/v1/status` | version, uptime, readiness, listeners |
+/// | `/api/v1/config` | hash, revision, the last reload and its error |
+/// | `/api/v1/upstreams` | upstreams, their endpoints and why each is in or out |
+/// | `/api/v1/limits` | rate limits and their fill |
+/// | `/api/v1/routes` | routes |
+/// | `/api/v1/stream` | server-sent events, one a second, at most [`MAX_STREAMS`] watchers |
+/// | `/login` | the form that asks for the token |
+/// | `/` | the dashboard |
+pub fn router(admin: Arc<Admin>) -> Router {
+    let guarded = Router::new()
+        .route("/", get(pages::dashboard))
+        .route("/app.js", get(pages::script))
+        .route("/app.css", get(pages::style))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/config", get(config))
+        .route("/api/v1/upstreams", get(upstreams))
+        .route("/api/v1/limits", get(limits))
+        .route("/api/v1/routes", get(routes))
+        .route("/api/v1/stream", get(watch))
+        .fallback(nothing)
+        .layer(from_fn_with_state(admin.clone(), gate::token));
+    let local = Router::new()
+        .route("/login", get(gate::form).post(gate::sign_in))
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .merge(guarded)
+        .layer(from_fn_with_state(admin.clone(), gate::host));
+    let open = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz));
+    with_headers(open.merge(local)).with_state(admin)
+}
+
+/// Headers that every answer has: nothing is cached, framed, sniffed or loaded from elsewhere.
+fn with_headers(router: Router<Arc<Admin>>) -> Router<Arc<Admin>> {
+    let headers = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            pages::CONTENT_SECURITY_POLICY,
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        // Not `no-referrer`: with it a browser sends the sign-in form with the Origin `null`.
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("same-origin"),
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    headers.into_iter().fold(router, |router, (name, value)| {
+        router.layer(SetResponseHeaderLayer::if_not_present(name, value))
+    })
+}
+
+/// An answer in the form of RFC 9457.
+pub(super) fn problem(status: StatusCode, title: &'static str) -> Response {
+    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16() });
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/problem+json")],
+        body.to_string(),
+    )
+        .into_response()
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    let readiness = admin.source.ready();
+    let status = if readiness.is_ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, format!("{}\n", readiness.as_str())).into_response()
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let page = scrape::page(&admin.telemetry, &*admin.source);
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        page,
+    )
+        .into_response()
+}
+
+async fn status(State(admin): State<Arc<Admin>>) -> Json<StatusView> {
+    Json(admin.source.status())
+}
+
+async fn config(State(admin): State<Arc<Admin>>) -> Json<ConfigView> {
+    Json(admin.source.config())
+}
+
+async fn upstreams(State(admin): State<Arc<Admin>>) -> Json<Vec<UpstreamView>> {
+    Json(admin.source.upstreams())
+}
+
+async fn limits(State(admin): State<Arc<Admin>>) -> Json<Vec<LimitView>> {
+    Json(admin.source.limits())
+}
+
+async fn routes(State(admin): State<Arc<Admin>>) -> Json<Vec<RouteView>> {
+    Json(admin.source.routes())
+}
+
+async fn watch(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.streams.clone().try_acquire_owned() {
+        Ok(place) => stream::watch(admin, place).into_response(),
+        Err(_) => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many dashboards are watching.",
+        ),
+    }
+}
+
+async fn nothing() -> Response {
+    problem(StatusCode::NOT_FOUND, "There is no such page.")
+}
+
+#[cfg(test)]
+mod tests;

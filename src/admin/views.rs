@@ -1,0 +1,215 @@
+//! What the API and the dashboard show: plain values, taken at one moment. No secret is among them.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Serialize, Serializer};
+
+use crate::{
+    names::Priority,
+    telemetry::{ReloadResult, rfc3339},
+};
+
+use super::Readiness;
+
+/// The whole in a few words: `/api/v1/status`.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusView {
+    /// The version of this program.
+    pub version: &'static str,
+    /// When this process began.
+    #[serde(serialize_with = "moment")]
+    pub started_at: SystemTime,
+    /// How long ago that was.
+    #[serde(rename = "uptime_seconds", serialize_with = "seconds")]
+    pub uptime: Duration,
+    /// Whether new work should be sent here.
+    pub readiness: Readiness,
+    /// What is listened on.
+    pub listeners: Vec<ListenerView>,
+}
+
+/// A listener.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListenerView {
+    /// Its name.
+    pub name: String,
+    /// Where it is bound.
+    pub address: SocketAddr,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+}
+
+/// The config in force: `/api/v1/config`.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConfigView {
+    /// The file.
+    pub path: String,
+    /// The first 12 hex digits of its SHA-256.
+    pub hash: String,
+    /// Counts the configs that were applied, from 1.
+    pub revision: u64,
+    /// When it came into force.
+    #[serde(serialize_with = "moment")]
+    pub applied_at: SystemTime,
+    /// How the last reload ended; `None` before the first.
+    pub last_reload: Option<ReloadView>,
+}
+
+/// How a reload ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReloadView {
+    /// When.
+    #[serde(serialize_with = "moment")]
+    pub at: SystemTime,
+    /// How.
+    pub result: ReloadResult,
+    /// What was wrong with the file, as `check` prints it.
+    pub error: Option<String>,
+    /// The line of the first error.
+    pub line: Option<u32>,
+}
+
+/// An upstream: an item of `/api/v1/upstreams`.
+#[derive(Debug, Clone, Serialize)]
+pub struct UpstreamView {
+    /// Its name.
+    pub name: String,
+    /// Most requests at once over the whole upstream; `None` where there is no such limit.
+    pub limit: Option<u32>,
+    /// Requests that hold a permit.
+    pub in_flight: u32,
+    /// Requests that wait for one.
+    pub waiting: u32,
+    /// Most that may wait.
+    pub max_waiting: u32,
+    /// Names that its endpoints come from.
+    pub names: Vec<NameView>,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointView>,
+}
+
+/// A name that endpoints come from.
+#[derive(Debug, Clone, Serialize)]
+pub struct NameView {
+    /// The name.
+    pub name: String,
+    /// How many addresses it has.
+    pub addresses: usize,
+    /// Whether the last good answer is served although its refresh fails.
+    pub stale: bool,
+    /// What is to be known about its last answer.
+    pub why: String,
+}
+
+/// An endpoint and why it is in or out.
+#[derive(Debug, Clone, Serialize)]
+pub struct EndpointView {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its share against the others'.
+    pub weight: u32,
+    /// Whether it gets requests.
+    pub state: EndpointState,
+    /// Why, in one sentence; empty where there is nothing to say.
+    pub why: String,
+    /// Whether active checks leave it in.
+    pub healthy: bool,
+    /// Whether it is ejected for what its traffic showed.
+    pub ejected: bool,
+    /// Most requests at once, where limits are per endpoint.
+    pub limit: Option<u32>,
+    /// Requests that it works on.
+    pub in_flight: u32,
+}
+
+/// Whether an endpoint gets requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndpointState {
+    /// It does.
+    In,
+    /// It does, fewer than its share: it came back a moment ago.
+    Warming,
+    /// Active checks fail.
+    Down,
+    /// Its traffic failed.
+    Ejected,
+    /// It left the config or its name; what runs there is finished.
+    Draining,
+}
+
+/// A rate limit: an item of `/api/v1/limits`.
+#[derive(Debug, Clone, Serialize)]
+pub struct LimitView {
+    /// The route it guards.
+    pub route: String,
+    /// Its name.
+    pub name: String,
+    /// How many tokens come back in `per`.
+    pub count: u32,
+    /// A second, a minute or an hour.
+    #[serde(rename = "per_seconds", serialize_with = "seconds")]
+    pub per: Duration,
+    /// How many tokens a bucket holds.
+    pub burst: u32,
+    /// What has a bucket of its own, as the config writes it.
+    pub key: String,
+    /// How full the emptiest bucket is, 0 to 1.
+    pub fill: f32,
+    /// How many buckets there are.
+    pub keys: usize,
+    /// Most buckets kept.
+    pub max_keys: usize,
+    /// Whether it only counts.
+    pub shadow: bool,
+}
+
+/// A route: an item of `/api/v1/routes`.
+#[derive(Debug, Clone, Serialize)]
+pub struct RouteView {
+    /// Its name.
+    pub name: String,
+    /// What it takes, in the words of the config.
+    pub matches: String,
+    /// What it does, in the words of the config.
+    pub action: String,
+    /// The upstreams it may use.
+    pub upstreams: Vec<String>,
+    /// What its requests are worth.
+    pub priority: Priority,
+    /// The names of its rate limits.
+    pub limits: Vec<String>,
+}
+
+// === impl EndpointState ===
+
+impl EndpointState {
+    /// Whether it gets requests.
+    #[must_use]
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::In | Self::Warming)
+    }
+}
+
+// === impl ConfigView ===
+
+impl ConfigView {
+    /// The line of the error that keeps the file on disk from being in force; `None` where it is.
+    #[must_use]
+    pub fn rejected(&self) -> Option<&ReloadView> {
+        self.last_reload
+            .as_ref()
+            .filter(|reload| reload.result == ReloadResult::Rejected)
+    }
+}
+
+fn moment<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&rfc3339(*time))
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
+}
