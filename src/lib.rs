@@ -18,6 +18,7 @@
 pub mod admin;
 pub mod admission;
 pub mod balance;
+pub mod cli;
 pub mod config;
 pub mod fault;
 pub mod health;

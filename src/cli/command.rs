@@ -1,0 +1,77 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::{check, demo, healthcheck, run, schema};
+
+/// A load-shedding edge gateway: admits what its upstreams can finish, refuses the rest early, and explains
+/// every failure.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, arg_required_else_help = true)]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the gateway. SIGHUP reads the file again; SIGTERM drains and ends it, a second one ends it at once.
+    Run(run::RunArgs),
+    /// Show what the gateway is for: a rising load on a fragile service, with and without it.
+    Demo(demo::DemoArgs),
+    /// Show every error of a config file.
+    Check(check::CheckArgs),
+    /// Print the JSON Schema of the config file.
+    Schema,
+    /// Ask a running gateway whether it is ready.
+    Healthcheck(healthcheck::HealthcheckArgs),
+}
+
+/// The verbs and their options, for whoever writes them down.
+#[must_use]
+pub fn command() -> clap::Command {
+    Command::command()
+}
+
+/// Reads the command line, runs the verb, and says how it ended: 0, 1 (a config that cannot be used, or not
+/// healthy), 2 (wrong usage), 3 (the drain cut something).
+pub fn main() -> ExitCode {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(error) => {
+            // Help and version too come this way, with 0. A closed output is no reason to fail.
+            drop(error.print());
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    match command.verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Demo(args) => run::demo(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Schema => schema::run(),
+        Verb::Healthcheck(args) => healthcheck::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Command::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_ends_with_2_and_help_with_0() {
+        let code =
+            |words: &[&str]| Command::try_parse_from(words).map_err(|error| error.exit_code());
+        assert_eq!(code(&["tidegate", "fly"]).err(), Some(2));
+        assert_eq!(code(&["tidegate", "check"]).err(), Some(2));
+        assert_eq!(code(&["tidegate"]).err(), Some(2));
+        assert_eq!(code(&["tidegate", "--version"]).err(), Some(0));
+        assert!(code(&["tidegate", "run"]).is_ok());
+    }
+}

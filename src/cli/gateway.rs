@@ -1,0 +1,328 @@
+//! The whole gateway, put together: config in force, sockets bound, loops running.
+
+use std::{
+    io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use crate::{
+    admin::{self, Admin, Live, Readiness, Token},
+    config::{AccessTarget, ListenerPlan, Loaded, LogFormat, LogPlan},
+    listener::{Bound, Listener, Refused, Wiring},
+    names::ListenerName,
+    proxy::{self, Entrance, GateService, Panicked},
+    reload::{self, Keeper},
+    snapshot::Snapshot,
+    telemetry::{AccessLog, AccessTo, LineFormat, Telemetry},
+};
+
+/// A running gateway. Dropped, it ends without a drain.
+pub struct Gateway {
+    keeper: reload::Running,
+    listeners: Vec<Arc<Listener>>,
+    admin: Listener,
+    readiness: watch::Sender<Readiness>,
+    telemetry: Arc<Telemetry>,
+    access: Arc<AccessLog>,
+    tasks: TaskTracker,
+    stop: DropGuard,
+}
+
+/// The name under which the admin listener is known.
+const ADMIN: &str = "admin";
+/// How often histograms are folded.
+const UPKEEP: Duration = Duration::from_secs(1);
+/// How long the last lines of the access log get to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long admin connections get to end.
+const ADMIN_DRAIN: Duration = Duration::from_millis(200);
+
+impl Gateway {
+    /// Puts `loaded` into force, follows `file` where there is one, and serves. Needs a tokio runtime.
+    ///
+    /// Every socket is bound before the first request is taken.
+    ///
+    /// # Errors
+    /// Where a socket cannot be bound or the access log cannot be opened.
+    pub fn start(loaded: Loaded, file: Option<PathBuf>) -> io::Result<Self> {
+        let telemetry = Telemetry::new();
+        let access = Arc::new(access_log(&loaded.plan.log, &telemetry)?);
+        let sockets = Sockets::bind(&loaded)?;
+        let token = loaded
+            .files
+            .admin_token
+            .as_ref()
+            .map(|secret| Token::new(secret.expose()));
+        let keeper = Keeper::start(loaded, file.clone(), Arc::clone(&telemetry));
+        let snapshot = Arc::clone(&keeper.snapshot);
+        let entrance = Arc::new(Entrance::new(
+            snapshot,
+            Arc::clone(&telemetry),
+            Arc::clone(&access),
+        ));
+        let listeners: Vec<_> = sockets
+            .data
+            .into_iter()
+            .map(|socket| socket.serve(&entrance))
+            .collect();
+        let (readiness, ready) = watch::channel(Readiness::Ready);
+        let stop = CancellationToken::new();
+        let live = Live {
+            snapshot: Arc::clone(&keeper.snapshot),
+            reload: keeper.handle.clone(),
+            readiness: ready,
+            path: file,
+            listeners: listeners
+                .iter()
+                .map(|listener| described(listener))
+                .collect(),
+            started_at: SystemTime::now(),
+        };
+        let address = sockets.admin.address().ip();
+        let pages = Admin::new(
+            Arc::new(live),
+            Arc::clone(&telemetry),
+            address,
+            token,
+            stop.clone(),
+        );
+        let admin = serve_admin(sockets.admin, pages, &entrance);
+        let tasks = TaskTracker::new();
+        tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
+        let (status, source) = (keeper.handle.subscribe(), Arc::clone(&keeper.snapshot));
+        tasks.spawn(follow_plan(listeners.clone(), status, source));
+        let stop = stop.drop_guard();
+        Ok(Self {
+            keeper,
+            listeners,
+            admin,
+            readiness,
+            telemetry,
+            access,
+            tasks,
+            stop,
+        })
+    }
+
+    /// Where the listener `name` is bound; the admin listener's is `admin`.
+    #[must_use]
+    pub fn address(&self, name: &str) -> Option<SocketAddr> {
+        if name == ADMIN {
+            return Some(self.admin.address());
+        }
+        self.listeners
+            .iter()
+            .find(|listener| listener.name().as_str() == name)
+            .map(|listener| listener.address())
+    }
+
+    /// What is in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.keeper.snapshot.load_full()
+    }
+
+    /// The config's keeper.
+    #[must_use]
+    pub const fn reload(&self) -> &reload::Handle {
+        &self.keeper.handle
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
+    /// Ends: not ready at once, still accepting for `delay`, then finishing what runs for at most `timeout`.
+    /// Returns how many connections and tunnels had to be cut.
+    ///
+    /// # Cancel safety
+    /// Dropped, what still runs ends with the gateway.
+    pub async fn drain(self, delay: Duration, timeout: Duration) -> usize {
+        self.readiness.send_replace(Readiness::Draining);
+        tokio::time::sleep(delay).await;
+        self.listeners.iter().for_each(|listener| listener.close());
+        let deadline = Instant::now() + timeout;
+        let draining = TaskTracker::new();
+        let tasks: Vec<_> = self
+            .listeners
+            .iter()
+            .map(|listener| {
+                let listener = Arc::clone(listener);
+                draining.spawn(async move { listener.drain(deadline).await })
+            })
+            .collect();
+        let mut cut = 0_usize;
+        for task in tasks {
+            cut = cut.saturating_add(task.await.unwrap_or_default());
+        }
+        drop(self.stop);
+        self.admin.drain(Instant::now() + ADMIN_DRAIN).await;
+        self.keeper.stop().await;
+        self.tasks.close();
+        self.access.flush(LAST_LINES).await;
+        cut
+    }
+}
+
+/// What is bound before anything is served.
+struct Sockets {
+    admin: Bound,
+    data: Vec<Socket>,
+}
+
+/// One listener's socket, and how it is served.
+struct Socket {
+    plan: ListenerPlan,
+    bound: Bound,
+    tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+// === impl Sockets ===
+
+impl Sockets {
+    fn bind(loaded: &Loaded) -> io::Result<Self> {
+        let admin = Bound::bind(&ListenerName::from(ADMIN), loaded.plan.admin.bind);
+        let data = loaded.plan.listeners.iter().map(|plan| {
+            let bound = Bound::bind(&plan.name, plan.bind).map_err(io::Error::other)?;
+            let tls = loaded.files.listeners.get(&plan.name).cloned();
+            Ok(Socket {
+                plan: plan.clone(),
+                bound,
+                tls,
+            })
+        });
+        Ok(Self {
+            admin: admin.map_err(io::Error::other)?,
+            data: data.collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+// === impl Socket ===
+
+impl Socket {
+    fn serve(self, entrance: &Arc<Entrance>) -> Arc<Listener> {
+        let service = GateService::new(Arc::clone(entrance));
+        let wiring = Wiring {
+            panicked: Panicked::new(Arc::clone(entrance)),
+            refused: refused(entrance),
+            handles: entrance.telemetry.listener(&self.plan.name),
+        };
+        Arc::new(Listener::start(
+            self.plan, self.bound, self.tls, service, wiring,
+        ))
+    }
+}
+
+/// A listener as the API shows it.
+fn described(listener: &Listener) -> (String, SocketAddr, bool) {
+    (
+        listener.name().to_string(),
+        listener.address(),
+        listener.is_secure(),
+    )
+}
+
+fn serve_admin(bound: Bound, pages: Admin, entrance: &Arc<Entrance>) -> Listener {
+    let plan = admin_listener(bound.address());
+    let wiring = Wiring {
+        panicked: Panicked::new(Arc::clone(entrance)),
+        refused: Arc::new(|_, _| {}), // the admin pages are no route's requests
+        handles: entrance.telemetry.listener(&plan.name),
+    };
+    Listener::start(plan, bound, None, admin::router(Arc::new(pages)), wiring)
+}
+
+/// Gives listeners what a reload may change of them.
+async fn follow_plan(
+    listeners: Vec<Arc<Listener>>,
+    mut status: watch::Receiver<reload::Status>,
+    snapshot: Arc<arc_swap::ArcSwap<Snapshot>>,
+) {
+    while status.changed().await.is_ok() {
+        let snapshot = snapshot.load_full();
+        for listener in &listeners {
+            if let Some(next) = snapshot
+                .plan
+                .listeners
+                .iter()
+                .find(|plan| plan.name == *listener.name())
+            {
+                let tls = snapshot.certificates.get(&next.name).cloned();
+                listener.reshape(next.clone(), tls);
+            }
+        }
+    }
+}
+
+async fn upkeep(telemetry: Arc<Telemetry>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(UPKEEP);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased; // stop first
+            () = stop.cancelled() => return,
+            _ = tick.tick() => telemetry.upkeep(),
+        }
+    }
+}
+
+/// Tells of requests that HTTP itself refused.
+fn refused(entrance: &Arc<Entrance>) -> Refused {
+    let entrance = Arc::clone(entrance);
+    Arc::new(move |connection, fault| proxy::refused(&entrance, connection, &fault))
+}
+
+/// The admin listener, as the plan of one.
+fn admin_listener(bind: SocketAddr) -> ListenerPlan {
+    ListenerPlan {
+        name: ListenerName::from(ADMIN),
+        bind,
+        trusted_proxies: Vec::new(),
+        proxy_protocol: false,
+        tls: None,
+        header_timeout: Duration::from_secs(10),
+        body_timeout: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(75),
+        tunnel_idle_timeout: Duration::from_secs(60),
+        max_header_bytes: ADMIN_MAX_HEADER,
+        max_connections: NonZeroUsize::new(ADMIN_MAX_CONNECTIONS),
+    }
+}
+
+/// Largest head of a request to the admin pages.
+const ADMIN_MAX_HEADER: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
+/// Most connections to the admin pages.
+const ADMIN_MAX_CONNECTIONS: usize = 256;
+
+fn access_log(plan: &LogPlan, telemetry: &Telemetry) -> io::Result<AccessLog> {
+    let to = match &plan.access {
+        AccessTarget::Stdout => AccessTo::Stdout,
+        AccessTarget::Off => AccessTo::Off,
+        AccessTarget::File(path) => AccessTo::File(path.clone()),
+    };
+    AccessLog::start(to, line_format(plan.format), telemetry).map_err(io::Error::other)
+}
+
+/// The format of lines, in the words of the room that writes them.
+pub(super) const fn line_format(format: LogFormat) -> LineFormat {
+    match format {
+        LogFormat::Json => LineFormat::Json,
+        LogFormat::Text => LineFormat::Text,
+    }
+}

@@ -1,0 +1,14 @@
+//! One file per verb; the only room that may end the process.
+
+mod check;
+mod command;
+pub mod demo;
+pub mod gateway;
+mod healthcheck;
+mod run;
+mod runtime;
+mod schema;
+mod signals;
+mod terminal;
+
+pub use command::{command, main};
