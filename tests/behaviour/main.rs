@@ -1,0 +1,23 @@
+//! The gateway in process, against scripted upstreams, over real sockets on port 0.
+
+#![allow(
+    unreachable_pub,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and owns what it spawns"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod drain;
+mod faults;
+mod limits;
+mod overload;
+mod reload;
+mod resolve;
+mod retries;
+mod road;

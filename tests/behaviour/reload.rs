@@ -1,0 +1,389 @@
+//! The config changes while it is in use, and nobody notices.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use http::StatusCode;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{
+    client,
+    gateway::TestGateway,
+    until,
+    upstream::{Upstream, answer},
+};
+
+/// An upstream that echoes WebSockets, streams slowly on `/slow`, and answers the rest.
+async fn versatile() -> Upstream {
+    Upstream::start(|mut request| async move {
+        if let Some(key) = request.headers().get("sec-websocket-key").cloned() {
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::task::spawn(async move {
+                let io = hyper_util::rt::TokioIo::new(upgrade.await.expect("upgraded"));
+                let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
+                let mut socket =
+                    tokio_tungstenite::WebSocketStream::from_raw_socket(io, role, None).await;
+                while let Some(Ok(message)) = socket.next().await {
+                    if message.is_close() || socket.send(message).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            let accept =
+                tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+            let mut switch = answer(101, "");
+            for (name, value) in [
+                ("connection", "Upgrade"),
+                ("upgrade", "websocket"),
+                ("sec-websocket-accept", &accept),
+            ] {
+                switch
+                    .headers_mut()
+                    .insert(name, http::HeaderValue::from_str(value).expect("a value"));
+            }
+            return switch;
+        }
+        if request.uri().path() == "/slow" {
+            let ticks = futures_util::stream::unfold(0_u32, |tick| async move {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                (tick < 50).then(|| {
+                    (
+                        Ok(http_body::Frame::data(bytes::Bytes::from_static(b"tick "))),
+                        tick + 1,
+                    )
+                })
+            });
+            return http::Response::new(http_body_util::BodyExt::boxed_unsync(
+                http_body_util::StreamBody::new(ticks),
+            ));
+        }
+        answer(200, "ok")
+    })
+    .await
+}
+
+/// The config of round `round`: limits go up and down, a route comes and goes, endpoints swap places.
+fn config(round: usize, upstreams: &[Upstream; 2]) -> String {
+    let (first, second) = (
+        upstreams[round % 2].address,
+        upstreams[(round + 1) % 2].address,
+    );
+    let extra = if round.is_multiple_of(3) {
+        "[[routes]]\nname = \"extra\"\npath = \"/extra\"\nupstream = \"up\"\n"
+    } else {
+        ""
+    };
+    format!(
+        "[upstreams.up]\nendpoints = [{{ address = \"{first}\", weight = {} }}, {{ address = \"{second}\" }}]\n\
+         concurrency = {{ mode = \"fixed\", limit = {}, queue = {{ max_waiting = 500, max_wait = \"20s\" }} }}\n\
+         [[routes]]\nname = \"all\"\nupstream = \"up\"\n\
+         [[routes.rate_limits]]\nname = \"wide\"\nkey = \"none\"\nrate = \"{}/s\"\nburst = {}\n{extra}",
+        1 + round % 5,
+        20 + round % 40,
+        1_000_000 + round,
+        1_000_000 + round,
+    )
+}
+
+async fn keep_alive(web: std::net::SocketAddr, stop: CancellationToken) -> usize {
+    let mut sender = client::connect(web).await.expect("connected");
+    let mut answered = 0;
+    while !stop.is_cancelled() {
+        let reply = client::exchange(&mut sender, client::request("GET", "/", ""))
+            .await
+            .expect("an answer");
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        answered += 1;
+    }
+    answered
+}
+
+async fn streaming(web: std::net::SocketAddr, stop: CancellationToken) -> usize {
+    let mut answered = 0;
+    while !stop.is_cancelled() {
+        let reply = client::get(web, "/slow").await;
+        assert_eq!(reply.body.len(), 250, "a stream was cut");
+        answered += 1;
+    }
+    answered
+}
+
+async fn websocket(web: std::net::SocketAddr, stop: CancellationToken) -> usize {
+    let stream = tokio::net::TcpStream::connect(web)
+        .await
+        .expect("connected");
+    let (mut socket, _) = tokio_tungstenite::client_async("ws://test/ws", stream)
+        .await
+        .expect("a tunnel");
+    let mut echoed = 0;
+    while !stop.is_cancelled() {
+        socket.send(Message::text("ping")).await.expect("sent");
+        assert_eq!(
+            socket.next().await.expect("open").expect("whole"),
+            Message::text("ping")
+        );
+        echoed += 1;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    echoed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_reloads_under_load_fail_nothing_and_cut_nothing() {
+    let upstreams = [versatile().await, versatile().await];
+    let gate = TestGateway::start(&config(0, &upstreams)).await;
+    let stop = CancellationToken::new();
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        clients.spawn(keep_alive(gate.web, stop.clone()));
+    }
+    for _ in 0..2 {
+        clients.spawn(streaming(gate.web, stop.clone()));
+        clients.spawn(websocket(gate.web, stop.clone()));
+    }
+    for round in 1..=200 {
+        if round % 20 == 0 {
+            let rejected = gate.gateway.reload().status().last.map(|last| last.at);
+            gate.write("[upstreams.up]\nendpoints = 7\n");
+            until("the broken file is rejected", || {
+                let last = gate.gateway.reload().status().last;
+                last.is_some_and(|last| Some(last.at) != rejected && !last.verdict.is_in_force())
+            })
+            .await;
+        }
+        gate.reload(&config(round, &upstreams)).await;
+    }
+    stop.cancel();
+    while let Some(answered) = clients.join_next().await {
+        assert!(answered.expect("no request failed") > 0);
+    }
+    assert_eq!(gate.gateway.snapshot().config.revision, 201);
+    until("every permit is back", || {
+        gate.gateway
+            .snapshot()
+            .upstreams
+            .iter()
+            .all(|up| up.gate.view().in_flight == 0)
+    })
+    .await;
+}
+
+fn limited(upstream: &Upstream, burst: u32, weight: u32) -> String {
+    format!(
+        "[upstreams.up]\nendpoints = [{{ address = \"{}\", weight = {weight} }}]\n[[routes]]\nname = \"all\"\nupstream = \"up\"\n\
+         [[routes.rate_limits]]\nname = \"l\"\nkey = \"none\"\nrate = \"1/h\"\nburst = {burst}\n",
+        upstream.address
+    )
+}
+
+#[tokio::test]
+async fn a_reload_refills_no_bucket() {
+    let upstream = Upstream::saying("ok").await;
+    let gate = TestGateway::start(&limited(&upstream, 4, 1)).await;
+    for _ in 0..4 {
+        assert_eq!(client::get(gate.web, "/").await.status, StatusCode::OK);
+    }
+    assert_eq!(
+        client::get(gate.web, "/").await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    gate.reload(&limited(&upstream, 4, 2)).await; // another weight: the same bucket
+    assert_eq!(
+        client::get(gate.web, "/").await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    gate.reload(&limited(&upstream, 40, 2)).await; // ten times as large: still empty
+    assert_eq!(
+        client::get(gate.web, "/").await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+}
+
+#[tokio::test]
+async fn a_larger_bucket_keeps_its_share_of_tokens() {
+    let upstream = Upstream::saying("ok").await;
+    let gate = TestGateway::start(&limited(&upstream, 4, 1)).await;
+    for _ in 0..3 {
+        assert_eq!(client::get(gate.web, "/").await.status, StatusCode::OK);
+    }
+    gate.reload(&limited(&upstream, 40, 1)).await; // one of four left: ten of forty
+    let mut admitted = 0;
+    while client::get(gate.web, "/").await.status == StatusCode::OK {
+        admitted += 1;
+    }
+    assert!((9..=10).contains(&admitted), "{admitted}");
+}
+
+#[tokio::test]
+async fn a_weight_change_keeps_the_ejection_and_the_connections() {
+    let bad = Upstream::start(|_| async { answer(500, "no") }).await;
+    let good = Upstream::saying("ok").await;
+    let config = |weight: u32| {
+        format!(
+            "[upstreams.up]\nendpoints = [{{ address = \"{}\", weight = {weight} }}, {{ address = \"{}\" }}]\n\
+             ejection = {{ consecutive_failures = 1, base_time = \"5m\" }}\n[[routes]]\nname = \"all\"\nupstream = \"up\"\n",
+            bad.address, good.address
+        )
+    };
+    let gate = TestGateway::start(&config(1)).await;
+    for _ in 0..20 {
+        let _ = client::get(gate.web, "/").await;
+    }
+    let (seen, connections) = (bad.requests(), good.connections());
+    assert_eq!(seen, 1, "one failure ejects");
+    gate.reload(&config(7)).await;
+    for _ in 0..20 {
+        assert_eq!(client::get(gate.web, "/").await.status, StatusCode::OK);
+    }
+    assert_eq!(
+        bad.requests(),
+        seen,
+        "the reload put an ejected endpoint back"
+    );
+    assert_eq!(
+        good.connections(),
+        connections,
+        "the reload closed a connection"
+    );
+}
+
+#[tokio::test]
+async fn a_broken_file_is_told_with_its_line_and_changes_nothing() {
+    let upstream = Upstream::saying("ok").await;
+    let gate = TestGateway::start(&limited(&upstream, 400, 1)).await;
+    let before = gate.gateway.snapshot().config.hash.clone();
+    gate.write(&limited(&upstream, 400, 1).replace("rate =", "rat ="));
+    until("it is rejected", || {
+        gate.gateway.reload().status().last.is_some()
+    })
+    .await;
+    let last = gate.gateway.reload().status().last.expect("an outcome");
+    assert!(!last.verdict.is_in_force());
+    let told = last.verdict.errors().expect("errors");
+    assert!(told.contains("did you mean `rate`?"), "{told}");
+    let line = last.verdict.error_line().expect("a line");
+    assert!(told.contains(&format!("tidegate.toml:{line}:")), "{told}");
+    assert_eq!(gate.gateway.snapshot().config.hash, before);
+    assert_eq!(client::get(gate.web, "/").await.status, StatusCode::OK);
+    assert!(
+        (gate.metric("tidegate_config_last_reload_successful").await - 0.0).abs() < f64::EPSILON
+    );
+    assert!(
+        (gate.metric("tidegate_config_error_line").await - f64::from(line)).abs() < f64::EPSILON
+    );
+    let shown = client::admin(gate.admin, "/api/v1/config").await.text();
+    assert!(shown.contains("did you mean"), "{shown}");
+}
+
+#[tokio::test]
+async fn what_only_a_restart_can_change_is_rejected_whole() {
+    let upstream = Upstream::saying("ok").await;
+    let gate = TestGateway::start(&limited(&upstream, 4, 1)).await;
+    let moved = format!(
+        "[[listeners]]\nname = \"web\"\nbind = \"127.0.0.1:1\"\n{}",
+        limited(&upstream, 400, 1)
+    );
+    gate.write(&moved);
+    until("it is rejected", || {
+        gate.gateway.reload().status().last.is_some()
+    })
+    .await;
+    let last = gate.gateway.reload().status().last.expect("an outcome");
+    assert!(
+        last.verdict
+            .errors()
+            .expect("errors")
+            .contains("needs a restart"),
+        "{last:?}"
+    );
+    assert_eq!(gate.gateway.snapshot().config.revision, 1);
+}
+
+#[tokio::test]
+async fn a_config_map_swap_is_noticed() {
+    let upstream = Upstream::saying("ok").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let write = |version: &str, burst: u32| {
+        std::fs::create_dir(at(version)).expect("a folder");
+        let text = crate::support::gateway::complete(&limited(&upstream, burst, 1));
+        std::fs::write(at(version).join("tidegate.toml"), text).expect("written");
+    };
+    write("..v1", 4);
+    std::os::unix::fs::symlink("..v1", at("..data")).expect("a link");
+    std::os::unix::fs::symlink("..data/tidegate.toml", at("tidegate.toml")).expect("a link");
+    let loaded = tidegate::config::read(&at("tidegate.toml")).expect("right");
+    let gateway = tidegate::cli::gateway::Gateway::start(loaded, Some(at("tidegate.toml")))
+        .expect("it starts");
+    for (version, gone, revision) in [("..v2", "..v1", 2), ("..v3", "..v2", 3)] {
+        write(version, 100 * u32::try_from(revision).expect("small"));
+        std::os::unix::fs::symlink(version, at("..data_tmp")).expect("a link");
+        std::fs::rename(at("..data_tmp"), at("..data")).expect("swapped");
+        std::fs::remove_dir_all(at(gone)).expect("removed");
+        until("the swap is in force", || {
+            gateway.snapshot().config.revision == revision
+        })
+        .await;
+    }
+    let gateway = Arc::new(gateway);
+    assert_eq!(gateway.snapshot().config.revision, 3);
+}
+
+/// Writes a new certificate for `test` and its key; returns what a client has to trust.
+fn certify(folder: &std::path::Path) -> rustls::RootCertStore {
+    let made = rcgen::generate_simple_self_signed(["test".to_owned()]).expect("a certificate");
+    std::fs::write(folder.join("cert.pem"), made.cert.pem()).expect("written");
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("written");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a root");
+    roots
+}
+
+/// Whether `address` shows a certificate that `roots` vouch for.
+async fn is_shown(address: std::net::SocketAddr, roots: rustls::RootCertStore) -> bool {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("connected");
+    let name = rustls::pki_types::ServerName::try_from("test").expect("a name");
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .is_ok()
+}
+
+#[tokio::test]
+async fn a_signal_takes_over_certificates_that_changed_under_the_same_config() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = certify(folder.path());
+    let at = folder.path().to_path_buf();
+    let text = "[[listeners]]\nname = \"web\"\nbind = \"127.0.0.1:0\"\n\
+                tls = { certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }] }\n\
+                [[routes]]\nname = \"all\"\nrespond = { status = 200, body = \"ok\" }\n";
+    let gate = TestGateway::start_in(folder, text);
+    assert!(is_shown(gate.web, before.clone()).await);
+    let after = certify(&at);
+    gate.gateway
+        .reload()
+        .reload(tidegate::reload::Trigger::Signal);
+    until("the files were read again", || {
+        gate.gateway.snapshot().config.revision == 2
+    })
+    .await;
+    let taken_over = async {
+        while !is_shown(gate.web, after.clone()).await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(client::GENEROUS, taken_over)
+        .await
+        .expect("the new certificate is shown");
+    assert!(!is_shown(gate.web, before).await);
+}

@@ -1,0 +1,212 @@
+//! The built binary: what it says, where, and with which exit code.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+const VALID: &str = r#"
+[admin]
+bind = "127.0.0.1:0"
+[drain]
+delay = "0s"
+timeout = "20s"
+[[listeners]]
+bind = "127.0.0.1:0"
+[upstreams.app]
+endpoints = [{ address = "127.0.0.1:9" }]
+[[routes]]
+path = "/hello"
+respond = { status = 200, body = "hello" }
+name = "hello"
+[[routes]]
+name = "app"
+upstream = "app"
+"#;
+
+fn tidegate(folder: &Path, words: &[&str]) -> Output {
+    command(folder, words).output().expect("it runs")
+}
+
+fn command(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command
+        .args(words)
+        .current_dir(folder)
+        .env_remove("TIDEGATE_ADMIN");
+    command
+}
+
+fn folder(config: &str) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("tidegate.toml");
+    std::fs::write(&file, config).unwrap();
+    (folder, file)
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A gateway of [`VALID`], killed where a test fails.
+struct Running {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    web: String,
+    admin: String,
+    _folder: TempDir,
+}
+
+impl Running {
+    fn start() -> Self {
+        let (folder, _) = folder(VALID);
+        let mut child = command(folder.path(), &["run"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut address = |name: &str| loop {
+            let mut line = String::new();
+            assert!(
+                stderr.read_line(&mut line).unwrap() > 0,
+                "no line for {name}"
+            );
+            let start = format!("listening name={name} address=");
+            if let Some(address) = line.strip_prefix(&start) {
+                break address.trim().to_owned();
+            }
+        };
+        let (web, admin) = (address("default"), address("admin"));
+        Self {
+            child,
+            stderr,
+            web,
+            admin,
+            _folder: folder,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).unwrap();
+    }
+
+    fn healthcheck(&self) -> Output {
+        let url = format!("http://{}", self.admin);
+        tidegate(Path::new("/"), &["healthcheck", "--admin", &url])
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_valid_file_is_said_to_be_valid_on_standard_output() {
+    let (folder, _) = folder(VALID);
+    let output = tidegate(folder.path(), &["check", "tidegate.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(text(&output.stdout), "tidegate.toml is valid\n");
+}
+
+#[test]
+fn every_error_is_told_on_standard_error_without_colours() {
+    let (folder, _) = folder("[[listners]]\n[[routes]]\nupstrem = \"a\"\n");
+    for words in [&["check", "tidegate.toml"][..], &["run"]] {
+        let output = tidegate(folder.path(), words);
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert_eq!(text(&output.stdout), "");
+        let errors = text(&output.stderr);
+        assert!(
+            errors.contains("listners") && errors.contains("tidegate.toml:3"),
+            "{errors}"
+        );
+        assert!(!errors.contains('\u{1b}'), "{errors}");
+    }
+}
+
+#[test]
+fn without_a_file_run_says_how_to_get_one() {
+    let empty = TempDir::new().unwrap();
+    let output = tidegate(empty.path(), &["run"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("no config file `tidegate.toml`"), "{told}");
+    assert!(
+        told.contains("[[listeners]]") && told.contains("tidegate demo"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    let root = Path::new("/");
+    assert_eq!(tidegate(root, &["fly"]).status.code(), Some(2));
+    assert_eq!(tidegate(root, &["check"]).status.code(), Some(2));
+    let version = tidegate(root, &["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert!(text(&version.stdout).starts_with("tidegate "));
+}
+
+#[test]
+fn the_schema_is_json_on_standard_output() {
+    let output = tidegate(Path::new("/"), &["schema"]);
+    assert_eq!(output.status.code(), Some(0));
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+}
+
+#[test]
+fn a_gateway_serves_is_healthy_and_ends_with_0_on_sigterm() {
+    let mut gateway = Running::start();
+    let mut stream = TcpStream::connect(&gateway.web).unwrap();
+    stream
+        .write_all(b"GET /hello HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"),
+        "{answer}"
+    );
+    let healthy = gateway.healthcheck();
+    assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
+    gateway.signal(Signal::HUP);
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.code(), Some(0));
+    assert_eq!(gateway.healthcheck().status.code(), Some(1));
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_what_runs() {
+    let mut gateway = Running::start();
+    // A body that never comes: the drain waits for it.
+    let mut stream = TcpStream::connect(&gateway.web).unwrap();
+    stream
+        .write_all(b"POST /app HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n")
+        .unwrap();
+    gateway.signal(Signal::INT);
+    // The listening socket closes when the drain has begun.
+    while TcpStream::connect(&gateway.web).is_ok() {
+        std::thread::yield_now();
+    }
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.code(), Some(3));
+    let mut log = String::new();
+    gateway.stderr.read_to_string(&mut log).unwrap();
+    assert!(log.contains("second signal"), "{log}");
+}

@@ -1,0 +1,4 @@
+//! Permits balance, a refusal is free, and a reload keeps what was owed.
+
+mod gate;
+mod rate;

@@ -1,0 +1,339 @@
+//! `config/REFERENCE.md` is written by the code: every key, metric, verb and admin path.
+
+use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::Path, sync::LazyLock};
+
+use serde_json::Value;
+
+use crate::{none, tree};
+
+/// Where the page is.
+const PAGE: &str = "config/REFERENCE.md";
+/// Set to anything, it lets the test write the page instead of comparing it.
+const UPDATE: &str = "TIDEGATE_UPDATE_REFERENCE";
+
+/// Literals that only look like the name of a metric.
+const NOT_METRICS: [&str; 1] = ["tidegate_session"]; // the cookie of the admin listener
+
+/// What the admin listener answers. A path that only one of this table and `src/admin` knows fails below.
+const ADMIN: &[(&str, &str, &str)] = &[
+    ("GET", "/", "The dashboard."),
+    ("GET", "/app.js", "The dashboard's script."),
+    ("GET", "/app.css", "The dashboard's style."),
+    ("GET", "/metrics", "Metrics in Prometheus' text format."),
+    (
+        "GET",
+        "/api/v1/status",
+        "Version, readiness, totals and the last reload.",
+    ),
+    (
+        "GET",
+        "/api/v1/config",
+        "The config in force: its hash, and how the last reload ended.",
+    ),
+    (
+        "GET",
+        "/api/v1/upstreams",
+        "Each upstream with its endpoints, and why each is in or out.",
+    ),
+    ("GET", "/api/v1/limits", "Each limit with its fill."),
+    (
+        "GET",
+        "/api/v1/routes",
+        "Each route with what it takes and what it does.",
+    ),
+    (
+        "GET",
+        "/api/v1/stream",
+        "What the dashboard shows, each second, as server-sent events.",
+    ),
+    (
+        "GET, POST",
+        "/login",
+        "The form that takes the token and gives a cookie. Open.",
+    ),
+    ("GET", "/healthz", "200 while the process runs. Open."),
+    (
+        "GET",
+        "/readyz",
+        "200 while it takes requests, 503 while it starts or drains. Open.",
+    ),
+];
+
+/// The page as it is in the clone; written anew first where that is asked for.
+static WRITTEN: LazyLock<String> = LazyLock::new(|| {
+    let path = tree::root().join(PAGE);
+    if env::var_os(UPDATE).is_some() {
+        fs::write(&path, page()).expect("the page can be written");
+    }
+    fs::read_to_string(&path).unwrap_or_default()
+});
+
+#[test]
+fn the_reference_is_what_the_code_says() {
+    let wanted = page();
+    assert!(
+        *WRITTEN == wanted,
+        "{PAGE} is stale from line {}; `{UPDATE}=1 cargo test --test tidy` writes it",
+        first_difference(&WRITTEN, &wanted)
+    );
+}
+
+#[test]
+fn every_key_of_the_schema_stands_in_the_reference_and_in_the_sample() {
+    let mut keys = BTreeSet::new();
+    collect_keys(&tidegate::config::schema(), &mut keys);
+    assert!(
+        keys.contains("max_waiting"),
+        "the schema has no queue: {keys:?}"
+    );
+    let sample = tree::text(Path::new("config/tidegate.toml")).expect("TOML is UTF-8");
+    for (file, text) in [(PAGE, WRITTEN.as_str()), ("config/tidegate.toml", &sample)] {
+        none(&absent(file, keys.iter().map(String::as_str), text));
+    }
+}
+
+#[test]
+fn every_metric_in_the_code_or_in_a_rule_stands_in_the_reference() {
+    let page = WRITTEN.as_str();
+    let sources = tree::sources("src");
+    let named: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(|source| source.literals.iter())
+        .map(|(_, literal)| literal.as_str())
+        .filter(|literal| is_metric(literal) && !NOT_METRICS.contains(literal))
+        .collect();
+    assert!(!named.is_empty());
+    none(&absent("src", named.into_iter(), page));
+    for path in tree::files("deploy") {
+        let text = tree::text(&path).unwrap_or_default();
+        let asked = words(&text)
+            .into_iter()
+            .filter(|word| is_metric(word))
+            .map(series_of);
+        none(&absent(&path.display().to_string(), asked, page));
+    }
+}
+
+#[test]
+fn the_table_of_admin_paths_is_what_the_router_answers() {
+    let sources = tree::sources("src/admin");
+    let answered: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(|source| {
+            let routed = |line: usize| {
+                source
+                    .code
+                    .lines()
+                    .nth(line - 1)
+                    .is_some_and(|text| text.contains(".route("))
+            };
+            source
+                .literals
+                .iter()
+                .filter(move |(line, _)| routed(*line))
+        })
+        .map(|(_, literal)| literal.as_str())
+        .collect();
+    let listed: BTreeSet<&str> = ADMIN.iter().map(|(_, path, _)| *path).collect();
+    assert_eq!(answered, listed);
+}
+
+#[test]
+fn the_readme_names_every_verb_and_no_other() {
+    let readme = tree::text(Path::new("README.md")).expect("the README is UTF-8");
+    let command = tidegate::cli::command();
+    let verbs: BTreeSet<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    assert_eq!(verbs_of(&readme), verbs);
+}
+
+/// The whole page.
+fn page() -> String {
+    format!(
+        "# Reference\n\nWritten by the code; `{UPDATE}=1 cargo test --test tidy` writes it anew.\n\n\
+         {}\n\n## Metrics\n\n{}\n\n## Verbs\n\n{}\n\n## Admin listener\n\n{}\n",
+        tidegate::config::reference().trim(),
+        tidegate::telemetry::catalog::reference().trim(),
+        verbs(&tidegate::cli::command()).trim(),
+        admin().trim()
+    )
+}
+
+fn admin() -> String {
+    let mut text = String::from(
+        "Where a token is set, all but the open paths want `Authorization: Bearer TOKEN` or the cookie of `/login`.\n\n\
+         | method | path | what it answers |\n| --- | --- | --- |\n",
+    );
+    for (method, path, what) in ADMIN {
+        let _ = writeln!(text, "| {method} | `{path}` | {what} |");
+    }
+    text
+}
+
+fn verbs(command: &clap::Command) -> String {
+    let mut text = String::new();
+    for verb in command.get_subcommands() {
+        let about = verb
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let _ = writeln!(text, "### `tidegate {}`\n\n{about}\n", verb.get_name());
+        let arguments: Vec<_> = verb
+            .get_arguments()
+            .filter(|one| one.get_id() != "help")
+            .collect();
+        if !arguments.is_empty() {
+            text.push_str("| argument | default | meaning |\n| --- | --- | --- |\n");
+        }
+        for one in &arguments {
+            let _ = writeln!(text, "{}", argument(one));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn argument(one: &clap::Arg) -> String {
+    let mut value = String::new();
+    if one.get_action().takes_values() {
+        for name in one.get_value_names().unwrap_or_default() {
+            let _ = write!(value, " {name}");
+        }
+    }
+    let name = match one.get_long() {
+        Some(long) => format!("--{long}{value}"),
+        None => value.trim().to_owned(),
+    };
+    let default = one
+        .get_default_values()
+        .iter()
+        .filter_map(|d| d.to_str())
+        .collect::<Vec<_>>();
+    let default = match (one.get_action().takes_values(), default.as_slice()) {
+        (true, [first, ..]) => format!("`{first}`"),
+        _ => "–".to_owned(),
+    };
+    let help = one.get_help().map(ToString::to_string).unwrap_or_default();
+    format!("| `{name}` | {default} | {help} |")
+}
+
+/// The names under every `properties` of a schema.
+fn collect_keys(schema: &Value, keys: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Object(properties)) = object.get("properties") {
+                keys.extend(properties.keys().cloned());
+            }
+            object.values().for_each(|value| collect_keys(value, keys));
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect_keys(value, keys)),
+        _ => {}
+    }
+}
+
+fn words(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .collect()
+}
+
+fn is_metric(word: &str) -> bool {
+    word.strip_prefix("tidegate_").is_some_and(|rest| {
+        !rest.is_empty() && rest.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())
+    })
+}
+
+/// The metric whose series this is.
+fn series_of(name: &str) -> &str {
+    ["_bucket", "_sum", "_count"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(name)
+}
+
+/// Which of `names` the text does not have as a whole word.
+fn absent<'a>(place: &str, names: impl Iterator<Item = &'a str>, text: &str) -> Vec<String> {
+    let known = words(text);
+    names
+        .filter(|name| !known.contains(name))
+        .map(|name| format!("{place}: `{name}` is missing"))
+        .collect()
+}
+
+/// What follows `tidegate` where the README shows a command.
+fn verbs_of(readme: &str) -> BTreeSet<&str> {
+    ["`tidegate ", "release/tidegate ", "--release -- "]
+        .iter()
+        .flat_map(|before| readme.split(before).skip(1))
+        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_lowercase()).next())
+        .filter(|verb| !verb.is_empty())
+        .collect()
+}
+
+fn first_difference(one: &str, other: &str) -> usize {
+    let same = one
+        .lines()
+        .zip(other.lines())
+        .take_while(|(a, b)| a == b)
+        .count();
+    same + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_name_is_found_and_a_part_of_a_word_is_not_enough() {
+        let found = absent(
+            "here",
+            ["max_wait", "limit"].into_iter(),
+            "`max_waiting` and `limit`",
+        );
+        assert_eq!(found, ["here: `max_wait` is missing"]);
+    }
+
+    #[test]
+    fn keys_are_collected_from_every_depth() {
+        let schema = serde_json::json!({ "properties": { "a": { "oneOf": [{ "properties": { "b": {} } }] } } });
+        let mut keys = BTreeSet::new();
+        collect_keys(&schema, &mut keys);
+        assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn series_of_a_histogram_belong_to_its_metric() {
+        assert_eq!(
+            series_of("tidegate_wait_seconds_bucket"),
+            "tidegate_wait_seconds"
+        );
+        assert!(is_metric("tidegate_x_total"));
+        assert!(!is_metric("tidegate_"));
+        assert!(!is_metric("tidegate-x"));
+    }
+
+    #[test]
+    fn verbs_are_read_from_commands_of_all_forms() {
+        let text = "`tidegate run [--config F]` target/release/tidegate check x\ncargo run --release -- demo\n";
+        assert_eq!(
+            verbs_of(text).into_iter().collect::<Vec<_>>(),
+            ["check", "demo", "run"]
+        );
+    }
+
+    #[test]
+    fn arguments_are_shown_with_their_default() {
+        let flag = clap::Arg::new("json")
+            .long("json")
+            .action(clap::ArgAction::SetTrue)
+            .help("As JSON.");
+        assert_eq!(argument(&flag), "| `--json` | – | As JSON. |");
+        let file = clap::Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .default_value("a.toml")
+            .help("Which.");
+        assert_eq!(argument(&file), "| `--config FILE` | `a.toml` | Which. |");
+    }
+}
