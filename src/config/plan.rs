@@ -1,5 +1,7 @@
 //! What the file means: every name resolved, every unit typed, every bound checked.
 
+mod overload;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -11,6 +13,11 @@ use std::{
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
+
+pub use overload::{
+    ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
+    PressurePlan, QueuePlan, TenantKey,
+};
 
 use crate::names::{ListenerName, Priority, RouteName, UpstreamName};
 
@@ -27,6 +34,8 @@ pub struct Plan {
     pub errors: ErrorsPlan,
     /// How names are resolved.
     pub dns: DnsPlan,
+    /// What is shed when the process itself runs short.
+    pub pressure: PressurePlan,
     /// At least one; names are unique.
     pub listeners: Vec<ListenerPlan>,
     /// By name.
@@ -227,6 +236,8 @@ pub enum BalancePolicy {
     RoundRobin,
     /// The less busy of two taken at random.
     LeastRequest,
+    /// Of two taken at random the one that would answer sooner, by its latest latencies and what it works on.
+    PeakEwma,
     /// At random.
     Random,
 }
@@ -277,33 +288,6 @@ pub struct EjectionPlan {
     pub max_time: Duration,
 }
 
-/// `[upstreams.NAME.concurrency]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConcurrencyPlan {
-    /// Where the limit comes from.
-    pub mode: ConcurrencyMode,
-    /// Who may wait.
-    pub queue: QueuePlan,
-}
-
-/// `mode`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConcurrencyMode {
-    /// No limit.
-    Off,
-    /// As many as the file says, for the whole upstream.
-    Fixed(NonZeroU32),
-}
-
-/// `queue = { ... }`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueuePlan {
-    /// How many may wait; 0: none.
-    pub max_waiting: u32,
-    /// How long one may wait.
-    pub max_wait: Duration,
-}
-
 /// `[[routes]]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoutePlan {
@@ -329,6 +313,15 @@ pub struct RoutePlan {
     pub response_headers: HeaderEdits,
     /// Token buckets; names are unique in the route.
     pub rate_limits: Vec<RateLimitPlan>,
+    /// The part of its upstream's places that is its own when it wants it, in thousandths, 1 to 1,000; lent to
+    /// others when not. `None`: what the others' shares leave, together with all routes that have none.
+    pub share: Option<NonZeroU32>,
+    /// Among whom places are shared fairly when not all can have one.
+    pub tenant: TenantKey,
+    /// A second try beside a slow first one.
+    pub hedge: Option<HedgePlan>,
+    /// What the end of a request says of its endpoint's load.
+    pub outcomes: OutcomePlan,
 }
 
 /// What a route takes; every condition must hold.

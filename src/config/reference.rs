@@ -87,10 +87,8 @@ fn bounds(shape: Shape) -> String {
                 or_off(off)
             )
         }
-        Shape::Word { words } => {
-            let words: Vec<_> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
-            words.join(", ")
-        }
+        Shape::Word { words } => each(words),
+        Shape::Code { words, .. } => format!("{}, or 1 to {}", each(words), words.len()),
         Shape::List { of, max, .. } => {
             format!("a list of at most {}: {}", grouped(max as u64), bounds(*of))
         }
@@ -124,6 +122,12 @@ fn name(section: &Section) -> String {
 
 fn quoted(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| format!("`{word}`")).collect()
+}
+
+/// Words as they would be written, one after the other.
+fn each(words: &[&str]) -> String {
+    let words: Vec<_> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
+    words.join(", ")
 }
 
 fn capitalised(text: &str) -> String {

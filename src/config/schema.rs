@@ -93,6 +93,10 @@ fn value(shape: Shape) -> Json {
         Shape::Time { off, .. } => unit("(ms|s|m|h|d)", off),
         Shape::Size { off, .. } => unit("(B|KB|KiB|MB|MiB|GB|GiB)", off),
         Shape::Word { words } => json!({ "enum": words }),
+        Shape::Code { words, .. } => {
+            let number = json!({ "type": "integer", "minimum": 1, "maximum": words.len() });
+            json!({ "anyOf": [{ "enum": words }, number] })
+        }
         Shape::Text(_) => json!({ "type": "string" }),
         Shape::TextOrTrue(_) => json!({ "anyOf": [{ "type": "string" }, { "const": true }] }),
         Shape::List { of, min, max } => {

@@ -46,6 +46,11 @@ pub(crate) enum Shape {
     Size { min: u64, max: u64, off: bool },
     /// One of a closed set.
     Word { words: &'static [&'static str] },
+    /// One of a closed set, by its name or its number, which is its place in the set, from 1.
+    Code {
+        what: &'static str,
+        words: &'static [&'static str],
+    },
     /// Text of some form, told in a phrase.
     Text(&'static str),
     /// Text of some form, or `true`.
@@ -186,6 +191,7 @@ impl Shape {
             Self::Size { off: false, .. } => "a size like \"64KiB\" or \"1MiB\"".to_owned(),
             Self::Size { off: true, .. } => "a size like \"64KiB\", or \"off\"".to_owned(),
             Self::Word { words } => format!("one of: {}", words.join(", ")),
+            Self::Code { what, .. } => format!("{what}, or its number"),
             Self::Text(what) => what.to_owned(),
             Self::TextOrTrue(what) => format!("{what}, or `true`"),
             Self::List { .. } => "a list".to_owned(),

@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, StatusCode};
 use proptest::prelude::*;
 use tidegate::{
     config::{
-        ActionPlan, HeaderEdits, HostMatch, MatchPlan, PathMatch, RetryOn, RetryPlan, RewritePlan,
-        RoutePlan,
+        ActionPlan, HeaderEdits, HostMatch, MatchPlan, OutcomePlan, PathMatch, RetryOn, RetryPlan,
+        RewritePlan, RoutePlan, TenantKey,
     },
     names::{Priority, RouteName},
     route::{Head, Table, host_of, normalise, rewrite},
@@ -185,5 +185,13 @@ fn named((number, matcher): (usize, MatchPlan)) -> Arc<RoutePlan> {
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
         rate_limits: Vec::new(),
+        share: None,
+        tenant: TenantKey::None,
+        hedge: None,
+        outcomes: OutcomePlan {
+            dropped: Box::default(),
+            ignored: Box::default(),
+            grpc_dropped: Box::default(),
+        },
     })
 }

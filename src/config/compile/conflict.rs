@@ -121,16 +121,24 @@ pub(super) fn waits(upstreams: &[Upstream], routes: &[Route], problems: &Problem
             let Some(upstream) = by_name.get(name) else {
                 continue;
             };
-            let queue = upstream.plan.concurrency.queue;
-            let idle =
-                queue.max_waiting == 0 || upstream.plan.concurrency.mode == ConcurrencyMode::Off;
+            let max_wait = upstream.plan.concurrency.queue.max_wait;
             let asked = upstream.max_wait_at.is_some();
-            if queue.max_wait <= timeout || (idle && !asked) || !told.insert(name) {
+            if max_wait <= timeout || !(asked || waited_for(upstream)) || !told.insert(name) {
                 continue;
             }
-            problems.add(too_long(upstream, queue.max_wait, route, timeout, *at));
+            problems.add(too_long(upstream, max_wait, route, timeout, *at));
         }
     }
+}
+
+/// Whether the file itself lets requests wait for a place. What nobody typed is not held against a route: its
+/// requests then wait until its timeout at most.
+fn waited_for(upstream: &Upstream) -> bool {
+    let limit = upstream.plan.concurrency;
+    upstream.has_mode
+        && limit.mode != ConcurrencyMode::Off
+        && limit.queue.max_waiting > 0
+        && !limit.shadow
 }
 
 fn too_long(

@@ -103,7 +103,7 @@ fn query(row: &Row<'_>) -> Vec<QueryMatch> {
 }
 
 /// The values of a list, and an error for each that is there twice.
-fn unique<T: Ord + Clone>(list: Vec<At<T>>, what: &str, problems: &Problems) -> Vec<T> {
+pub(super) fn unique<T: Ord + Clone>(list: Vec<At<T>>, what: &str, problems: &Problems) -> Vec<T> {
     let mut seen: BTreeMap<T, Span> = BTreeMap::new();
     let mut kept = Vec::new();
     for value in list {

@@ -3,12 +3,15 @@
 //! What is wrong is left out or takes its default, so that the rest can be looked at; where anything was
 //! noted, the plan is thrown away by `read`.
 
+mod concurrency;
 mod conflict;
 mod limits;
 mod listener;
 mod matcher;
+mod overload;
 mod process;
 mod route;
+mod share;
 mod upstream;
 
 use std::{
@@ -78,6 +81,7 @@ pub(super) fn compile(
     conflict::binds(&root, &admin, &listeners);
     conflict::loops(&listeners, &upstreams, &routes, problems);
     conflict::waits(&upstreams, &routes, problems);
+    share::check(&upstreams, &routes, problems);
     conflict::equal_routes(&routes, problems);
     conflict::unused(&upstreams, &routes, problems);
     let named = Named {
@@ -98,6 +102,7 @@ pub(super) fn compile(
         drain: process::drain(&root.table_or_empty(&fields::DRAIN)),
         errors: process::errors(&root.table_or_empty(&fields::ERRORS)),
         dns: process::dns(&root.table_or_empty(&fields::DNS)),
+        pressure: process::pressure(&root.table_or_empty(&fields::PRESSURE)),
         listeners: listeners
             .into_iter()
             .map(|listener| listener.plan)

@@ -1,4 +1,4 @@
-//! `[admin]`, `[log]`, `[drain]`, `[errors]`, `[dns]`
+//! `[admin]`, `[log]`, `[drain]`, `[errors]`, `[dns]`, `[pressure]`
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::Folder;
 use crate::config::{
-    AccessTarget, AdminPlan, DnsPlan, DrainPlan, ErrorsPlan, LogPlan,
+    AccessTarget, AdminPlan, DnsPlan, DrainPlan, ErrorsPlan, LogPlan, PressurePlan,
     fields::process as keys,
     problem::{At, Code, Problem, Problems, Span},
     row::Row,
@@ -53,6 +53,13 @@ pub(super) fn log(row: &Row<'_>, folder: Folder<'_>) -> LogPlan {
         },
         format: row.value(&keys::FORMAT),
         level: row.value(&keys::LEVEL),
+    }
+}
+
+pub(super) fn pressure(row: &Row<'_>) -> PressurePlan {
+    PressurePlan {
+        enabled: row.value(&keys::PRESSURE_ENABLED),
+        shadow: row.value(&keys::PRESSURE_SHADOW),
     }
 }
 

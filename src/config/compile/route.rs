@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::{limits, matcher, names, upstream::Upstream};
+use super::{limits, matcher, names, overload, upstream::Upstream};
 use crate::{
     config::{
         ActionPlan, HeaderEdits, PathMatch, RetryOn, RetryPlan, RewritePlan, RoutePlan, SplitPlan,
@@ -30,6 +30,8 @@ pub(super) struct Route {
     pub(super) timeout_at: Option<Span>,
     /// Where each upstream that it forwards to is named.
     pub(super) forwards_at: Vec<(UpstreamName, Span)>,
+    /// Where its share stands.
+    pub(super) share_at: Option<Span>,
 }
 
 pub(super) fn all(root: &Row<'_>, upstreams: &[Upstream]) -> Vec<Route> {
@@ -61,6 +63,10 @@ fn one(row: &Row<'_>, name: &str, known: &[&str]) -> Route {
     }
     let (action, forwards_at) = action(row, known);
     let rewrite = rewrite(row, &matcher.path, &action);
+    let share = row.get(&keys::PORTION);
+    if !matches!(action, ActionPlan::Forward(_)) {
+        overload::refuse_unforwarded(row);
+    }
     let plan = RoutePlan {
         name: RouteName::from(name),
         matcher,
@@ -73,6 +79,10 @@ fn one(row: &Row<'_>, name: &str, known: &[&str]) -> Route {
         request_headers: edits(row, &keys::REQUEST_HEADERS),
         response_headers: edits(row, &keys::RESPONSE_HEADERS),
         rate_limits: limits::all(row),
+        share: share.map(|share| share.it.0),
+        tenant: row.value(&keys::TENANT).0,
+        hedge: overload::hedge(row, timeout),
+        outcomes: overload::outcomes(&row.table_or_empty(&keys::OUTCOMES)),
     };
     Route {
         plan,
@@ -80,6 +90,7 @@ fn one(row: &Row<'_>, name: &str, known: &[&str]) -> Route {
         sound,
         timeout_at,
         forwards_at,
+        share_at: share.map(|share| share.at),
     }
 }
 

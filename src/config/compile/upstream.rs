@@ -1,20 +1,19 @@
 //! `[upstreams.NAME]` and what is below it.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::collections::BTreeMap;
 
 use super::{
-    Folder, NamedPair, NamedRoots,
+    Folder, NamedPair, NamedRoots, concurrency,
     listener::{certificate_plan, pair},
     process::ordered,
 };
 use crate::{
     config::{
-        ConcurrencyMode, ConcurrencyPlan, EjectionPlan, EndpointPlan, EndpointSource, HealthPlan,
-        QueuePlan, UpstreamPlan, UpstreamTlsPlan,
+        EjectionPlan, EndpointPlan, EndpointSource, HealthPlan, UpstreamPlan, UpstreamTlsPlan,
         fields::{self, upstream as keys},
         problem::{At, Code, Problem, Span},
         row::Row,
-        value::{ConcurrencyWord, FilePath, FromText, Identity, Wrong},
+        value::{FilePath, FromText, Identity, Wrong},
     },
     names::UpstreamName,
 };
@@ -26,6 +25,8 @@ pub(super) struct Upstream {
     pub(super) name_at: Span,
     /// Where each of the plan's endpoints stands.
     pub(super) endpoints_at: Vec<Span>,
+    /// Whether the file says where its limit comes from.
+    pub(super) has_mode: bool,
     /// Where `max_wait` stands.
     pub(super) max_wait_at: Option<Span>,
     tls: Option<Tls>,
@@ -59,7 +60,8 @@ fn bad_name(name: At<&str>, wrong: Wrong) -> Problem {
 
 fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
     let (endpoints, endpoints_at) = endpoints(row);
-    let (concurrency, max_wait_at) = concurrency(&row.table_or_empty(&keys::CONCURRENCY));
+    let limit = row.table_or_empty(&keys::CONCURRENCY);
+    let (concurrency, max_wait_at) = concurrency::compile(&limit);
     let tls = row.table(&keys::TLS).map(|tls| self::tls(&tls, folder));
     let plan = UpstreamPlan {
         name: UpstreamName::from(name.it),
@@ -82,6 +84,7 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
         plan,
         name_at: name.at,
         endpoints_at,
+        has_mode: limit.has("mode"),
         max_wait_at,
         tls,
     }
@@ -174,61 +177,6 @@ fn ejection(row: &Row<'_>) -> Option<EjectionPlan> {
         max_time,
     };
     row.value(&keys::ENABLED).then_some(plan)
-}
-
-fn concurrency(row: &Row<'_>) -> (ConcurrencyPlan, Option<Span>) {
-    let queue_row = row.table_or_empty(&keys::QUEUE);
-    let (max_wait, max_wait_at) = queue_row.placed(&keys::MAX_WAIT);
-    let queue = QueuePlan {
-        max_waiting: queue_row.value(&keys::MAX_WAITING),
-        max_wait,
-    };
-    let mode = match row.placed(&keys::MODE) {
-        (ConcurrencyWord::Fixed, at) => fixed(row, at),
-        (ConcurrencyWord::Off, at) => {
-            warn_if_idle(row, at);
-            ConcurrencyMode::Off
-        }
-    };
-    (ConcurrencyPlan { mode, queue }, max_wait_at)
-}
-
-fn fixed(row: &Row<'_>, mode_at: Option<Span>) -> ConcurrencyMode {
-    let limit: Option<At<NonZeroU32>> = row.get(&keys::LIMIT);
-    if !row.has("limit") {
-        row.problems().add(
-            Problem::error(
-                Code::MissingKey,
-                mode_at.unwrap_or(row.at),
-                "a fixed concurrency limit has no `limit`",
-                "expected `limit` beside it",
-            )
-            .help("add limit = 64, or as many requests as the upstream can work on at once"),
-        );
-    }
-    limit.map_or(ConcurrencyMode::Off, |limit| {
-        ConcurrencyMode::Fixed(limit.it)
-    })
-}
-
-/// A limit or a queue that nothing makes use of.
-fn warn_if_idle(row: &Row<'_>, mode_at: Option<Span>) {
-    // Read for its errors alone.
-    let _: Option<At<NonZeroU32>> = row.get(&keys::LIMIT);
-    let wrong_mode = row.has("mode") && mode_at.is_none();
-    for key in ["limit", "queue"] {
-        if let Some(at) = row.key_at(key).filter(|_| !wrong_mode) {
-            row.problems().add(
-                Problem::warning(
-                    Code::Doubtful,
-                    at,
-                    format!("`{key}` has no effect while `mode` is \"off\""),
-                    "",
-                )
-                .help("add mode = \"fixed\""),
-            );
-        }
-    }
 }
 
 // === impl Upstream ===

@@ -15,7 +15,7 @@ pub(crate) static ROOT: Section = Section::of(
     "",
     "The config file of Tidegate.",
     &[
-        &ADMIN, &LOG, &DRAIN, &ERRORS, &DNS, &LISTENERS, &UPSTREAMS, &ROUTES,
+        &ADMIN, &LOG, &DRAIN, &ERRORS, &DNS, &PRESSURE, &LISTENERS, &UPSTREAMS, &ROUTES,
     ],
 );
 
@@ -48,6 +48,12 @@ pub(crate) static DNS: Nested = Nested::optional(
     Shape::Table(&process::DNS),
     "its defaults",
     "How names of endpoints are resolved.",
+);
+pub(crate) static PRESSURE: Nested = Nested::optional(
+    "pressure",
+    Shape::Table(&process::PRESSURE),
+    "its defaults",
+    "What is shed when the process itself runs short.",
 );
 pub(crate) static LISTENERS: Nested = Nested::required(
     "listeners",

@@ -1,4 +1,4 @@
-//! `[admin]`, `[log]`, `[drain]`, `[errors]` and `[dns]`: what the process has once.
+//! `[admin]`, `[log]`, `[drain]`, `[errors]`, `[dns]` and `[pressure]`: what the process has once.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -145,4 +145,23 @@ pub(crate) static ALLOW_ADDRESSES: Field<Vec<At<Network>>> = Field::optional(
     },
     "none",
     "Networks let through although they are loopback, link-local or a cloud's metadata service.",
+);
+
+pub(crate) static PRESSURE: Section = Section::of(
+    "pressure",
+    "[pressure]",
+    "What the gateway does when the process itself runs short of memory, processor time or descriptors: first no hedges and no retries, then it sheds `low`, then `normal`, at last all but `critical`, with 503 and `process_pressure`.",
+    &[&PRESSURE_ENABLED, &PRESSURE_SHADOW],
+);
+pub(crate) static PRESSURE_ENABLED: Preset<bool> = Preset::new(
+    "enabled",
+    Shape::Flag,
+    true,
+    "Whether the process looks after itself at all.",
+);
+pub(crate) static PRESSURE_SHADOW: Preset<bool> = Preset::new(
+    "shadow",
+    Shape::Flag,
+    false,
+    "Counts what it would refuse, and refuses nothing.",
 );

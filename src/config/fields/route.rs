@@ -13,8 +13,9 @@ use crate::{
         problem::At,
         shape::{Field, Nested, Preset, Section, Shape},
         value::{
-            ByteSize, FieldName, FieldValue, Host, Identity, LimitKey, LimitName, Literal,
-            MatchText, Pairs, Rate, RedirectTo, RetryWord, UrlPath, Verb, Word,
+            ByteSize, FieldName, FieldValue, GRPC_CODES, GrpcCode, HedgeTime, Host, Identity,
+            LimitKey, LimitName, Literal, MatchText, Pairs, Portion, Rate, RedirectTo, RetryWord,
+            Tenant, UrlPath, Verb, Word,
         },
     },
     names::Priority,
@@ -44,9 +45,13 @@ pub(crate) static ROUTE: Section = Section {
             &REQUEST_HEADERS,
             &RESPONSE_HEADERS,
             &PRIORITY,
+            &PORTION,
+            &TENANT,
             &TIMEOUT,
             &MAX_BODY,
             &RETRY,
+            &HEDGE,
+            &OUTCOMES,
             &RATE_LIMITS,
         ],
     )
@@ -167,6 +172,21 @@ pub(crate) static PRIORITY: Preset<Priority> = Preset::new(
     Priority::Normal,
     "What its requests are worth when not all can be served.",
 );
+pub(crate) static PORTION: Field<Portion> = Field::optional(
+    "share",
+    Shape::Share {
+        min: 0.001,
+        max: 1.0,
+    },
+    "what the shares of others leave, together with all routes that have none",
+    "The part of its upstream's places that is its own when it wants it, in steps of 0.001; what it does not use is lent to others. The shares of all routes of one upstream add up to 1 at most. With `split` it holds at each upstream.",
+);
+pub(crate) static TENANT: Preset<Tenant> = Preset::new(
+    "tenant",
+    Shape::Text("one of: none, client_ip, header:NAME"),
+    Tenant(crate::config::TenantKey::ClientIp),
+    "Among whom places are shared fairly when not all can have one: nobody (all are one), clients by their address (IPv6 by /64), or the values of a header field (the address where it is missing).",
+);
 pub(crate) static TIMEOUT: Preset<Option<Duration>> = Preset::new(
     "timeout",
     Shape::Time {
@@ -192,6 +212,18 @@ pub(crate) static RETRY: Nested = Nested::optional(
     Shape::Table(&RETRY_RULE),
     "its defaults",
     "What is tried again. A retry needs room in the upstream's budget: a fifth of its live requests, at least 3.",
+);
+pub(crate) static HEDGE: Nested = Nested::optional(
+    "hedge",
+    Shape::Table(&HEDGE_RULE),
+    "no second try",
+    "A second try on another server beside a slow first one; the answer that comes first is taken. Only for idempotent methods, and from the budget of `retry`.",
+);
+pub(crate) static OUTCOMES: Nested = Nested::optional(
+    "outcomes",
+    Shape::Table(&OUTCOME_LISTS),
+    "its defaults",
+    "What an answer says of its server's load, where the limit is found.",
 );
 pub(crate) static RATE_LIMITS: Nested = Nested::optional(
     "rate_limits",
@@ -317,6 +349,56 @@ pub(crate) static REPLAY: Preset<ByteSize> = Preset::new(
     ByteSize(64 * KIB),
     "How much of a request body is kept for another try; a longer one is not tried again.",
 );
+
+pub(crate) static HEDGE_RULE: Section = Section::of(
+    "hedge",
+    "hedge of [[routes]]",
+    "A second try beside a slow first one. Where the budget has no room, or no other server has a place, there is none.",
+    &[&AFTER],
+);
+pub(crate) static AFTER: Field<HedgeTime> = Field::required(
+    "after",
+    Shape::Text("a percentile like \"p95\", or a duration like \"50ms\""),
+    "How long the first try is waited for: a duration, `\"1ms\"` to `\"1h\"`, or as long as that percentage of the route's requests take, `\"p50\"` to `\"p99\"`.",
+);
+
+pub(crate) static OUTCOME_LISTS: Section = Section::of(
+    "outcomes",
+    "outcomes of [[routes]]",
+    "What statuses mean to a limit that is found. What no list names is a success. A status is in one list at most.",
+    &[&DROPPED, &IGNORED, &GRPC_DROPPED],
+);
+pub(crate) static DROPPED: Field<Vec<At<StatusCode>>> = Field::optional(
+    "dropped",
+    STATUSES,
+    "`[429, 503, 504]`",
+    "Statuses by which a server says that it has too much to do: they lower its limit, and how fast they came counts for nothing.",
+);
+pub(crate) static IGNORED: Field<Vec<At<StatusCode>>> = Field::optional(
+    "ignored",
+    STATUSES,
+    "none",
+    "Statuses that say nothing of a server's load: they change nothing.",
+);
+pub(crate) static GRPC_DROPPED: Field<Vec<At<GrpcCode>>> = Field::optional(
+    "grpc_dropped",
+    Shape::List {
+        of: &Shape::Code {
+            what: "the name of a gRPC code like \"UNAVAILABLE\"",
+            words: GRPC_CODES,
+        },
+        min: 0,
+        max: GRPC_CODES.len(),
+    },
+    "`[\"RESOURCE_EXHAUSTED\", \"UNAVAILABLE\"]`",
+    "The same for gRPC, by `grpc-status`: each code by its name or its number.",
+);
+/// Statuses that end an exchange.
+const STATUSES: Shape = Shape::List {
+    of: &Shape::Count { min: 200, max: 599 },
+    min: 0,
+    max: 64,
+};
 
 pub(crate) static RATE_LIMIT: Section = Section::of(
     "rate_limit",

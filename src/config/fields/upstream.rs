@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use super::{hours, millis, secs, time};
 use crate::config::{
-    BalancePolicy, HostPolicy, UpstreamProtocol,
+    BalancePolicy, HostPolicy, LawWord, UpstreamProtocol,
     shape::{Field, Nested, Preset, Section, Shape},
     value::{CheckPath, ConcurrencyWord, FilePath, NameAndPort, ServerAddress, ServerHost, Word},
 };
@@ -49,7 +49,7 @@ pub(crate) static BALANCE: Preset<BalancePolicy> = Preset::new(
     "balance",
     BalancePolicy::SHAPE,
     BalancePolicy::LeastRequest,
-    "How one of the servers is chosen: the less busy of two taken at random, in turn, or at random. All follow the weights.",
+    "How one of the servers is chosen: the less busy of two taken at random, in turn, at random, or (`peak_ewma`) of two taken at random the one that would answer sooner, by its latest latencies and what it works on. All follow the weights.",
 );
 pub(crate) static CONNECT_TIMEOUT: Preset<Duration> = Preset::new(
     "connect_timeout",
@@ -243,29 +243,65 @@ pub(crate) static MAX_TIME: Preset<Duration> = Preset::new(
 pub(crate) static CONCURRENCY_LIMIT: Section = Section::of(
     "concurrency",
     "[upstreams.NAME.concurrency]",
-    "How many requests the upstream works on at once. What is beyond it waits, or is refused with 503.",
-    &[&MODE, &LIMIT, &QUEUE],
+    "How many requests the upstream works on at once. What is beyond it waits, or is refused with 503. The default finds the limit by itself and needs no number.",
+    &[
+        &MODE,
+        &LIMIT,
+        &MIN,
+        &MAX,
+        &INITIAL,
+        &TOTAL,
+        &QUEUE,
+        &LIMIT_SHADOW,
+    ],
 );
 pub(crate) static MODE: Preset<ConcurrencyWord> = Preset::new(
     "mode",
     ConcurrencyWord::SHAPE,
-    ConcurrencyWord::Off,
-    "`fixed` takes `limit`, for the upstream as a whole; `off` knows no limit.",
+    ConcurrencyWord::Learned(LawWord::Adaptive),
+    "Where the limit comes from. `adaptive` finds it for each server from how long answers take and how many fail, and needs no number. `aimd`, `vegas` and `gradient2` find it by older laws, to compare. `fixed` takes `limit`, for the upstream as a whole. `off` knows no limit.",
 );
 pub(crate) static LIMIT: Field<NonZeroU32> = Field::optional(
     "limit",
-    Shape::Count {
-        min: 1,
-        max: 1_000_000,
-    },
+    REQUESTS,
     "required with `fixed`",
-    "How many requests at once, for `mode = \"fixed\"`.",
+    "How many requests at once over all servers, for `mode = \"fixed\"` alone.",
+);
+pub(crate) static MIN: Preset<NonZeroU32> = Preset::new(
+    "min",
+    REQUESTS,
+    NonZeroU32::MIN,
+    "The lowest limit of one server that is found: it never falls below. Not more than `max` or `total`; no effect with `fixed` and `off`.",
+);
+pub(crate) static MAX: Preset<NonZeroU32> = Preset::new(
+    "max",
+    REQUESTS,
+    count(4096),
+    "The highest limit of one server that is found: it never grows beyond, however fast answers come. No effect with `fixed` and `off`.",
+);
+pub(crate) static INITIAL: Preset<NonZeroU32> = Preset::new(
+    "initial",
+    REQUESTS,
+    count(10),
+    "The limit of a server that nothing is known of yet. From `min` to `max`; left out, it is the nearest number to 10 between the two. No effect with `fixed` and `off`.",
+);
+pub(crate) static TOTAL: Field<NonZeroU32> = Field::optional(
+    "total",
+    REQUESTS,
+    "the sum of what is found for each server",
+    "The most requests at once over all servers, whatever their limits add up to; what is beyond it waits as if no server had a place. No effect with `fixed` and `off`.",
+);
+pub(crate) static LIMIT_SHADOW: Preset<bool> = Preset::new(
+    "shadow",
+    Shape::Flag,
+    false,
+    "Finds the limit and counts what it would refuse, but refuses nobody and makes nobody wait.",
 );
 pub(crate) static QUEUE: Nested = Nested::optional(
     "queue",
     Shape::Table(&QUEUE_RULE),
     "its defaults",
-    "Who may wait for a place. High priority first, then in order of arrival.",
+    "Who may wait for a place, whatever the mode. The highest priority goes first; among equals the tenants take turns.",
 );
 
 pub(crate) static QUEUE_RULE: Section = Section::of(
@@ -278,17 +314,23 @@ pub(crate) static MAX_WAITING: Preset<u32> = Preset::new(
     "max_waiting",
     Shape::Count {
         min: 0,
-        max: 65_536,
+        max: 1_000_000,
     },
     64,
-    "How many may wait; beyond it 503 with `queue_full`. 0: nobody waits.",
+    "How many may wait; beyond it the newest of the lowest priority gets 503 with `queue_full`. 0: nobody waits. One that waits costs about 200 bytes.",
 );
 pub(crate) static MAX_WAIT: Preset<Duration> = Preset::new(
     "max_wait",
     time(millis(1), secs(30)),
     millis(100),
-    "How long one may wait; then 503 with `queue_timeout`. Not longer than the `timeout` of a route that uses the upstream.",
+    "How long one may wait; then 503 with `queue_timeout`, at once where that can be foreseen. Not longer than the `timeout` of a route that uses the upstream; the default gives way to a shorter one unless `mode` is given.",
 );
+
+/// A number of requests at once.
+const REQUESTS: Shape = Shape::Count {
+    min: 1,
+    max: 1_000_000,
+};
 
 const fn count(number: u32) -> NonZeroU32 {
     match NonZeroU32::new(number) {

@@ -16,9 +16,9 @@ upstream = "app"
      --> tidegate.toml:5:24
       |
     5 | concurrency = { mode = "adaptve" }
-      |                        ^^^^^^^^^ expected one of: fixed, off
+      |                        ^^^^^^^^^ expected one of: adaptive, fixed, aimd, vegas, gradient2, off
       |
-      = help: did you mean `adaptive`? It is not available yet
+      = help: did you mean `adaptive`?
     "#);
 }
 
@@ -36,27 +36,29 @@ upstream = "app"
      --> tidegate.toml:5:11
       |
     5 | balance = "round-robin"
-      |           ^^^^^^^^^^^^^ expected one of: least_request, round_robin, random
+      |           ^^^^^^^^^^^^^ expected one of: least_request, round_robin, random, peak_ewma
       |
       = help: did you mean `round_robin`?
     "#);
 }
 
 #[test]
-fn a_word_of_a_later_version_is_not_available_yet() {
+fn an_unknown_word_near_one_of_a_later_version_names_it() {
     insta::assert_snapshot!(errors(r#"[[listeners]]
 bind = "127.0.0.1:8080"
 [upstreams.app]
 endpoints = [{ address = "127.0.0.1:3000" }]
-concurrency = { mode = "adaptive" }
+balance = "consistent-hash"
 [[routes]]
 upstream = "app"
 "#), @r#"
-    error[C016]: `mode` = `adaptive` is not available yet
-     --> tidegate.toml:5:24
+    error[C014]: unknown balance policy `consistent-hash`
+     --> tidegate.toml:5:11
       |
-    5 | concurrency = { mode = "adaptive" }
-      |                        ^^^^^^^^^^ expected one of: fixed, off
+    5 | balance = "consistent-hash"
+      |           ^^^^^^^^^^^^^^^^^ expected one of: least_request, round_robin, random, peak_ewma
+      |
+      = help: did you mean `consistent_hash`? It is not available yet
     "#);
 }
 
@@ -74,7 +76,7 @@ upstream = "app"
      --> tidegate.toml:5:11
       |
     5 | balance = { consistent_hash = "client_ip" }
-      |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ expected one of: least_request, round_robin, random
+      |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ expected one of: least_request, round_robin, random, peak_ewma
     "#);
 }
 
@@ -939,26 +941,6 @@ respond = {}
       |
     3 | [upstreams.old]
       |            ^^^
-    "#);
-}
-
-#[test]
-fn a_limit_without_a_mode_is_doubtful() {
-    insta::assert_snapshot!(warnings(r#"[[listeners]]
-bind = "127.0.0.1:8080"
-[upstreams.app]
-endpoints = [{ address = "127.0.0.1:3000" }]
-concurrency = { limit = 5 }
-[[routes]]
-upstream = "app"
-"#), @r#"
-    warning[C040]: `limit` has no effect while `mode` is "off"
-     --> tidegate.toml:5:17
-      |
-    5 | concurrency = { limit = 5 }
-      |                 ^^^^^
-      |
-      = help: add mode = "fixed"
     "#);
 }
 

@@ -23,6 +23,7 @@ fn place_of(section: &str) -> (&'static str, &'static str, &'static str) {
         "drain" => (BASE, "[drain]\n", ""),
         "errors" => (BASE, "[errors]\n", ""),
         "dns" => (BASE, "[dns]\n", ""),
+        "pressure" => (BASE, "[pressure]\n", ""),
         "listener" => ("", "[[listeners]]\n", ""),
         "listener_tls" => (BASE, "[listeners.tls]\n", ""),
         "certificate" => (BASE, "[listeners.tls]\ncertificates = [{ ", " }]"),
@@ -39,6 +40,8 @@ fn place_of(section: &str) -> (&'static str, &'static str, &'static str) {
         "redirect" => (BASE, "[[routes]]\n[routes.redirect]\n", ""),
         "header_edits" => (route, "[routes.request_headers]\n", ""),
         "retry" => (route, "[routes.retry]\n", ""),
+        "hedge" => (route, "[routes.hedge]\n", ""),
+        "outcomes" => (route, "[routes.outcomes]\n", ""),
         "rate_limit" => (route, "[[routes.rate_limits]]\n", ""),
         other => panic!("no place is known for the section `{other}`"),
     }

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 use super::{
     super::{
         AccessTarget, ActionPlan, BalancePolicy, ConcurrencyMode, EndpointSource, HostMatch,
-        PathMatch, RateKey, RewritePlan, UpstreamProtocol, plan::Plan,
+        LawWord, PathMatch, RateKey, RewritePlan, UpstreamProtocol, plan::Plan,
     },
     MINIMAL, loaded, read,
 };
@@ -39,8 +39,17 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
             .get(),
         5
     );
-    assert_eq!(upstream.concurrency.mode, ConcurrencyMode::Off);
+    assert!(matches!(
+        upstream.concurrency.mode,
+        ConcurrencyMode::Learned {
+            law: LawWord::Adaptive,
+            total: None,
+            ..
+        }
+    ));
+    assert!(!upstream.concurrency.shadow);
     assert_eq!(upstream.concurrency.queue.max_waiting, 64);
+    assert!(plan.pressure.enabled && !plan.pressure.shadow);
     let route = &plan.routes[0];
     assert_eq!(route.name.as_str(), "default");
     assert_eq!(route.matcher.path, PathMatch::Prefix("".into()));
@@ -181,7 +190,27 @@ fn routes_that_differ_in_one_condition_are_not_equal() {
 }
 
 #[test]
-fn an_idle_queue_may_wait_longer_than_a_route() {
-    let text = format!("{MINIMAL}timeout = \"50ms\"\n");
-    assert!(read(&text).is_ok());
+fn a_wait_that_nobody_asked_for_may_be_longer_than_a_route() {
+    let short = format!("{MINIMAL}timeout = \"50ms\"\n");
+    assert!(read(&short).is_ok());
+    for concurrency in [
+        "{ mode = \"off\" }",
+        "{ shadow = true, mode = \"adaptive\" }",
+        "{ mode = \"adaptive\", queue = { max_waiting = 0 } }",
+        "{ min = 4 }",
+    ] {
+        let table = format!("concurrency = {concurrency}\n[[routes]]");
+        let text = short.replace("[[routes]]", &table);
+        assert!(read(&text).is_ok(), "{}", read(&text).unwrap_err());
+    }
+}
+
+#[test]
+fn a_wait_that_is_asked_for_is_not_longer_than_a_route_in_any_mode() {
+    for mode in ["adaptive", "aimd", "vegas", "gradient2"] {
+        let table = format!("concurrency = {{ mode = \"{mode}\" }}\n[[routes]]");
+        let text = format!("{MINIMAL}timeout = \"50ms\"\n").replace("[[routes]]", &table);
+        let errors = read(&text).unwrap_err();
+        assert_eq!(errors.iter().next().unwrap().code(), "C022", "{errors}");
+    }
 }

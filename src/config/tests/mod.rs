@@ -6,6 +6,7 @@ mod examples;
 mod files;
 mod keys;
 mod meaning;
+mod overload;
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 mod address;
 mod host;
 mod http;
+mod overload;
 mod path;
 mod scalar;
 mod text;
@@ -21,6 +22,7 @@ use super::{
 pub(crate) use address::{Listen, NameAndPort, NameServer, Network, ServerAddress};
 pub(crate) use host::Host;
 pub(crate) use http::{FieldName, FieldValue, RedirectTo, ServerHost, Verb};
+pub(crate) use overload::{GRPC_CODES, GrpcCode, HedgeTime, Portion, Tenant, share_text};
 pub(crate) use path::{CheckPath, UrlPath};
 pub(crate) use scalar::{Pairs, grouped};
 pub(crate) use text::{AccessTo, FilePath, Identity, LimitKey, LimitName, Literal, MatchText};

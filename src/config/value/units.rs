@@ -172,7 +172,7 @@ impl FromText for Rate {
 /// The largest count of a rate.
 const MAX_RATE: u32 = 1_000_000_000;
 
-fn duration(text: &str) -> Result<Duration, Wrong> {
+pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
     let (number, unit) = number_and_unit(text)?;
     let Some((_, millis)) = TIMES.iter().find(|(name, _)| *name == unit) else {
         return Err(wrong_time(text, number, unit));

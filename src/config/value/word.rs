@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::{Given, Shown, Typed};
 use crate::{
     config::{
-        BalancePolicy, HostPolicy, LogFormat, UpstreamProtocol,
+        BalancePolicy, HostPolicy, LawWord, LogFormat, UpstreamProtocol,
         nearest::did_you_mean,
         problem::{Code, Problem},
         shape::Shape,
@@ -24,13 +24,20 @@ pub(crate) trait Word: Copy + PartialEq + Sync + 'static {
     const LATER: &'static [&'static str] = &[];
     /// The shape of fields of this type.
     const SHAPE: Shape = Shape::Word { words: Self::NAMES };
+
+    /// The value's word.
+    fn text(self) -> &'static str {
+        let word = Self::WORDS.iter().find(|(_, value)| *value == self);
+        word.map_or("", |(word, _)| *word)
+    }
 }
 
-/// `mode` of a concurrency limit, before its number is joined to it.
+/// `mode` of a concurrency limit, before its numbers are joined to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConcurrencyWord {
     Off,
     Fixed,
+    Learned(LawWord),
 }
 
 /// One of the words of `retry.on`.
@@ -45,9 +52,16 @@ pub(crate) enum RetryWord {
 }
 
 impl Word for ConcurrencyWord {
-    const WORDS: &'static [(&'static str, Self)] = &[("fixed", Self::Fixed), ("off", Self::Off)];
-    const NAMES: &'static [&'static str] = &["fixed", "off"];
-    const LATER: &'static [&'static str] = &["adaptive"];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("adaptive", Self::Learned(LawWord::Adaptive)),
+        ("fixed", Self::Fixed),
+        ("aimd", Self::Learned(LawWord::Aimd)),
+        ("vegas", Self::Learned(LawWord::Vegas)),
+        ("gradient2", Self::Learned(LawWord::Gradient2)),
+        ("off", Self::Off),
+    ];
+    const NAMES: &'static [&'static str] =
+        &["adaptive", "fixed", "aimd", "vegas", "gradient2", "off"];
 }
 
 impl Word for RetryWord {
@@ -92,9 +106,10 @@ impl Word for BalancePolicy {
         ("least_request", Self::LeastRequest),
         ("round_robin", Self::RoundRobin),
         ("random", Self::Random),
+        ("peak_ewma", Self::PeakEwma),
     ];
-    const NAMES: &'static [&'static str] = &["least_request", "round_robin", "random"];
-    const LATER: &'static [&'static str] = &["peak_ewma", "consistent_hash"];
+    const NAMES: &'static [&'static str] = &["least_request", "round_robin", "random", "peak_ewma"];
+    const LATER: &'static [&'static str] = &["consistent_hash"];
 }
 
 impl Word for HostPolicy {
@@ -179,8 +194,7 @@ macro_rules! words {
 
         impl Shown for $type {
             fn shown(&self) -> Json {
-                let word = <$type>::WORDS.iter().find(|(_, value)| value == self);
-                json!(word.map_or("", |(word, _)| *word))
+                json!(self.text())
             }
         }
     )+};

@@ -5,7 +5,10 @@ use std::num::NonZeroU32;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::{
-    config::{ActionPlan, HeaderEdits, HeaderMatch, MatchPlan, QueryMatch, RetryOn, RetryPlan},
+    config::{
+        ActionPlan, HeaderEdits, HeaderMatch, MatchPlan, OutcomePlan, QueryMatch, RetryOn,
+        RetryPlan, TenantKey,
+    },
     names::{Priority, RouteName},
 };
 
@@ -32,6 +35,14 @@ fn route(name: &str) -> RoutePlan {
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
         rate_limits: Vec::new(),
+        share: None,
+        tenant: TenantKey::None,
+        hedge: None,
+        outcomes: OutcomePlan {
+            dropped: Box::default(),
+            ignored: Box::default(),
+            grpc_dropped: Box::default(),
+        },
     }
 }
 
