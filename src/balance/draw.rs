@@ -1,8 +1,8 @@
-//! One candidate at random, in proportion to weight.
+//! One candidate at random, in proportion to weight, and the better of two.
 
 use rand::{Rng, RngExt};
 
-use super::{Candidates, Turn};
+use super::{Candidates, EndpointView, Turn};
 
 /// Draws that may be rejected before every candidate is looked at.
 const TRIES: usize = 8;
@@ -65,4 +65,27 @@ fn summed(
         last = Some(index); // rounding, or weights that changed between the walks
     }
     last
+}
+
+/// The one of two drawn that `gains` prefers, told how the first and the second stand; a cold one before a hot one.
+pub(super) fn better_of_two(
+    turn: &Turn,
+    candidates: &impl Candidates,
+    rng: &mut impl Rng,
+    gains: impl FnOnce(&EndpointView, &EndpointView) -> bool,
+) -> Option<usize> {
+    let first = weighted(turn, candidates, None, rng)?;
+    if candidates.len() == 1 {
+        return Some(first);
+    }
+    let Some(second) = weighted(turn, candidates, Some(first), rng) else {
+        return Some(first);
+    };
+    let (left, right) = (candidates.view(first), candidates.view(second));
+    let takes_second = match (left.is_hot(), right.is_hot()) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => gains(&left, &right),
+    };
+    Some(if takes_second { second } else { first })
 }

@@ -1,4 +1,7 @@
-use rand::{SeedableRng, rngs::SmallRng};
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -14,9 +17,10 @@ impl Candidates for Views {
     }
 }
 
-const ALL: [BalancePolicy; 3] = [
+const ALL: [BalancePolicy; 4] = [
     BalancePolicy::RoundRobin,
     BalancePolicy::LeastRequest,
+    BalancePolicy::PeakEwma,
     BalancePolicy::Random,
 ];
 
@@ -25,6 +29,24 @@ fn view(weight: f32, in_flight: u32) -> EndpointView {
         can_serve: true,
         weight,
         in_flight,
+        limit: None,
+        latency: None,
+        peak: None,
+    }
+}
+
+fn limited(in_flight: u32, limit: u32) -> EndpointView {
+    EndpointView {
+        limit: Some(limit),
+        ..view(1.0, in_flight)
+    }
+}
+
+fn taking(millis: u64, in_flight: u32) -> EndpointView {
+    EndpointView {
+        latency: Some(Duration::from_millis(millis)),
+        peak: Some(Duration::from_millis(millis)),
+        ..view(1.0, in_flight)
     }
 }
 
@@ -177,4 +199,184 @@ fn panic_begins_below_the_threshold() {
     assert!(in_panic(0, 4, 0.5));
     assert!(!in_panic(0, 4, 0.0));
     assert!(!in_panic(0, 0, 0.5));
+}
+
+/// Which of two is always picked; `None` where both are.
+fn always(policy: BalancePolicy, left: EndpointView, right: EndpointView) -> Option<usize> {
+    let tally = tally(policy, &Views(vec![left, right]), 60);
+    tally.iter().position(|count| *count == 60)
+}
+
+#[test]
+fn with_limits_busy_is_a_share_of_the_limit() {
+    let table = [
+        ((9, 10), (9, 100), Some(1)),
+        ((1, 10), (50, 100), Some(0)),
+        ((4, 10), (4, 10), None),
+        ((3, 4), (9, 16), Some(1)),
+        ((0, 0), (15, 16), Some(1)),
+    ];
+    for (left, right, expected) in table {
+        let found = always(
+            BalancePolicy::LeastRequest,
+            limited(left.0, left.1),
+            limited(right.0, right.1),
+        );
+        assert_eq!(found, expected, "{left:?} against {right:?}");
+    }
+}
+
+#[test]
+fn a_hot_one_is_passed_over_by_every_policy_while_a_cold_one_exists() {
+    let mut views = Views(vec![limited(8, 8); 100]);
+    views.0[63] = EndpointView {
+        weight: 0.01,
+        ..limited(7, 8)
+    };
+    for policy in ALL {
+        let tally = tally(policy, &views, 100);
+        assert_eq!(tally[63], 100, "{policy:?}");
+    }
+}
+
+#[test]
+fn where_all_are_hot_one_is_still_picked() {
+    let views = Views(vec![limited(8, 8), limited(9, 8)]);
+    for policy in ALL {
+        assert_eq!(picks(policy, &views, 20).len(), 20, "{policy:?}");
+    }
+}
+
+#[test]
+fn times_decide_least_request_only_where_they_are_far_apart() {
+    let table = [
+        (taking(20, 0), taking(70, 0), None),
+        (taking(20, 0), taking(80, 0), Some(0)),
+        (taking(20, 2), taking(70, 0), Some(1)),
+        (taking(20, 5), taking(1_000, 0), Some(0)),
+        (taking(20, 60), taking(1_000, 0), Some(1)),
+        (taking(1, 0), taking(9, 0), None),
+        (taking(20, 0), view(1.0, 0), None),
+    ];
+    for (left, right, expected) in table {
+        let found = always(BalancePolicy::LeastRequest, left, right);
+        assert_eq!(found, expected, "{left:?} against {right:?}");
+    }
+}
+
+#[test]
+fn peak_ewma_goes_where_the_answer_is_likely_to_come_first() {
+    let heavy = EndpointView {
+        weight: 4.0,
+        ..taking(20, 8)
+    };
+    let table = [
+        (taking(20, 0), taking(21, 0), Some(0)),
+        (taking(20, 1), taking(30, 0), Some(1)),
+        (taking(20, 2), taking(61, 0), Some(0)),
+        (taking(20, 3), taking(20, 3), None),
+        (taking(20, 4), heavy, Some(1)),
+        (taking(20, 7), view(1.0, 6), Some(1)),
+    ];
+    for (left, right, expected) in table {
+        let found = always(BalancePolicy::PeakEwma, left, right);
+        assert_eq!(found, expected, "{left:?} against {right:?}");
+    }
+}
+
+#[test]
+fn idle_endpoints_that_take_alike_are_drawn_by_weight_under_peak_ewma_too() {
+    let weighing = |weight| EndpointView {
+        weight,
+        ..taking(20, 0)
+    };
+    let views = Views(vec![weighing(3.0), weighing(1.0)]);
+    let tally = tally(BalancePolicy::PeakEwma, &views, 4000);
+    assert!((2900..=3100).contains(&tally[0]), "{tally:?}");
+}
+
+/// An endpoint of the little world below: how long each request takes it, and whether it fails them.
+#[derive(Clone, Copy)]
+struct Server {
+    millis: f64,
+    fails: bool,
+}
+
+/// The share of 20 s of requests, 400 a second at random times, that each server gets.
+fn shares(policy: BalancePolicy, servers: &[Server]) -> Vec<f64> {
+    let (turn, mut rng) = (Turn::new(), SmallRng::seed_from_u64(17));
+    let start = Instant::now();
+    let mut views = Views(vec![view(1.0, 0); servers.len()]);
+    let mut known = vec![(Ewma::default(), PeakEwma::default()); servers.len()];
+    let mut counts = vec![0_u32; servers.len()];
+    let mut ends: BinaryHeap<Reverse<(Instant, usize, Duration)>> = BinaryHeap::new();
+    let exponential = |mean: f64, rng: &mut SmallRng| {
+        Duration::from_secs_f64(-mean * (1.0 - rng.random::<f64>()).ln())
+    };
+    let mut now = start;
+    while now < start + Duration::from_secs(20) {
+        now += exponential(1.0 / 400.0, &mut rng);
+        while let Some(Reverse((at, index, took))) =
+            ends.peek().copied().filter(|end| end.0.0 <= now)
+        {
+            ends.pop();
+            views.0[index].in_flight -= 1;
+            let seen = if servers[index].fails {
+                Duration::from_secs(1)
+            } else {
+                took
+            };
+            known[index].0.observe(seen, at);
+            known[index].1.observe(seen, at);
+        }
+        for (view, (mean, peak)) in views.0.iter_mut().zip(&known) {
+            (view.latency, view.peak) = (mean.get(now), peak.get(now));
+        }
+        let index = pick(policy, &turn, &views, &mut rng).unwrap();
+        let took = exponential(servers[index].millis / 1e3, &mut rng);
+        views.0[index].in_flight += 1;
+        counts[index] += 1;
+        ends.push(Reverse((now + took, index, took)));
+    }
+    let total: u32 = counts.iter().sum();
+    counts
+        .iter()
+        .map(|count| f64::from(*count) / f64::from(total))
+        .collect()
+}
+
+const GOOD: Server = Server {
+    millis: 20.0,
+    fails: false,
+};
+
+#[test]
+fn an_endpoint_that_fails_fast_draws_no_load() {
+    let fails = Server {
+        millis: 1.0,
+        fails: true,
+    };
+    for policy in [BalancePolicy::LeastRequest, BalancePolicy::PeakEwma] {
+        let shares = shares(policy, &[GOOD, GOOD, GOOD, fails]);
+        assert!(shares[3] < 0.03, "{policy:?}: {shares:?}");
+    }
+}
+
+#[test]
+fn endpoints_alike_get_alike_and_a_slow_one_less() {
+    let slow = Server {
+        millis: 200.0,
+        fails: false,
+    };
+    for policy in [BalancePolicy::LeastRequest, BalancePolicy::PeakEwma] {
+        let alike = shares(policy, &[GOOD; 4]);
+        assert!(
+            alike.iter().all(|share| (0.20..0.30).contains(share)),
+            "{policy:?}: {alike:?}"
+        );
+        let mut servers = vec![GOOD; 9];
+        servers.push(slow);
+        let shares = shares(policy, &servers);
+        assert!(shares[9] < 0.03, "{policy:?}: {shares:?}");
+    }
 }

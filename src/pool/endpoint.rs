@@ -6,12 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::Connections;
+use super::{Connections, Latency};
 use crate::{health::Health, names::EndpointId};
 
 /// The live state of one endpoint. It outlives every version of the config and every DNS answer.
@@ -24,6 +26,8 @@ pub struct Endpoint {
     pub health: Health,
     /// Its connections.
     pub connections: Connections,
+    /// How long it takes to answer.
+    pub latency: Latency,
     /// Requests that run here. `Relaxed`: the count compares loads and guards no other memory.
     in_flight: AtomicU32,
     /// Held while an endpoint of the upstream is being ejected, so that two don't go at once.
@@ -46,6 +50,7 @@ impl Endpoint {
             id,
             health: Health::new(),
             connections: Connections::new(),
+            latency: Latency::default(),
             in_flight: AtomicU32::new(0),
             ejections,
             drivers,
@@ -65,6 +70,16 @@ impl Endpoint {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// The head of an answer came at `now`, `took` after its request went out.
+    pub fn answered(&self, took: Duration, now: Instant) {
+        self.latency.answered(took, now);
+    }
+
+    /// An attempt failed at `now`, or its answer says that the endpoint did.
+    pub fn failed(&self, now: Instant) {
+        self.latency.failed(now);
     }
 
     /// Where the tasks that drive connections belong.

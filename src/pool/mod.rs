@@ -13,6 +13,7 @@ mod connections;
 mod endpoint;
 mod http1;
 mod http2;
+mod latency;
 mod registry;
 mod seats;
 
@@ -21,5 +22,6 @@ pub use connections::{ConnectResult, Connections, Lane, LaneRef, Lead, MAX_RESTI
 pub use endpoint::{Endpoint, InFlight};
 pub use http1::{Heard, Http1};
 pub use http2::{Allowance, Http2, MAX_STREAMS, Shared};
+pub use latency::{FAILED_AT_LEAST, FAILED_AT_MOST, Latency};
 pub use registry::{REMEMBERED, Registry};
 pub use seats::{Seat, SeatView, Seats, SeatsAt};

@@ -183,6 +183,17 @@ impl Seats {
 
 // === impl SeatsAt ===
 
+impl SeatsAt<'_> {
+    /// How much of its share (of requests, and of its concurrency limit) the endpoint at `index` gets: less than 1
+    /// while it comes back.
+    #[must_use]
+    pub fn share(&self, index: usize) -> f32 {
+        self.seats.seats.get(index).map_or(1.0, |seat| {
+            seat.endpoint.health.share(self.seats.slow_start, self.now)
+        })
+    }
+}
+
 impl Candidates for SeatsAt<'_> {
     fn len(&self) -> usize {
         self.seats.seats.len()
@@ -190,16 +201,16 @@ impl Candidates for SeatsAt<'_> {
 
     fn view(&self, index: usize) -> EndpointView {
         let Some(seat) = self.seats.seats.get(index) else {
-            return EndpointView {
-                can_serve: false,
-                weight: 0.0,
-                in_flight: 0,
-            };
+            return EndpointView::default();
         };
+        let latency = seat.endpoint.latency.at(self.now);
         EndpointView {
             can_serve: self.panic || seat.can_serve(self.now),
             weight: seat.scaled_weight(self.seats.slow_start, self.now),
             in_flight: seat.endpoint.in_flight(),
+            limit: None, // admission's to say
+            latency: latency.map(|(mean, _)| mean),
+            peak: latency.map(|(_, peak)| peak),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What the end of an attempt tells the health of its endpoint.
+//! What the end of an attempt tells the health of its endpoint, and of how long it takes.
 
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::attempt::{AttemptError, Sent};
@@ -7,7 +8,7 @@ use crate::{
     config::UpstreamPlan,
     fault::{Fault, Kind},
     health::{Outcome, announce, outcome_of_status},
-    pool::{Seat, Seats},
+    pool::{Endpoint, Seat, Seats},
     telemetry::UpstreamHandles,
 };
 
@@ -31,6 +32,7 @@ impl Judge<'_> {
             Ok(sent) => outcome_of_status(sent.response.status(), sent.response.headers()),
             Err(error) => error.outcome,
         };
+        took(&seat.endpoint, ended, outcome, Instant::now());
         self.report(
             seat,
             outcome,
@@ -56,5 +58,24 @@ impl Judge<'_> {
             let why = fault.map(|fault| fault.facts().title);
             announce(change, &endpoint.id, why, self.handles);
         }
+    }
+}
+
+/// Tells the endpoint how long an attempt took that came to the head of an answer or failed before it.
+///
+/// A refusal (503 with `Retry-After`, 429) is no proof of speed, and counts as slow as a failure does, so that who
+/// refuses is not sent more. What the client ended says nothing.
+fn took(
+    endpoint: &Endpoint,
+    ended: &Result<Sent, Box<AttemptError>>,
+    outcome: Outcome,
+    now: Instant,
+) {
+    match (ended, outcome) {
+        (Ok(sent), Outcome::Success) if sent.response.status() != StatusCode::TOO_MANY_REQUESTS => {
+            endpoint.answered(sent.first_byte, now);
+        }
+        (Err(_), Outcome::Success | Outcome::Ignored) => {}
+        _ => endpoint.failed(now),
     }
 }

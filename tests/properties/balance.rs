@@ -1,6 +1,6 @@
 //! Never one that cannot serve, and shares as the weights say.
 
-use std::iter;
+use std::{iter, time::Duration};
 
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::SmallRng};
@@ -9,9 +9,10 @@ use tidegate::{
     config::BalancePolicy,
 };
 
-const ALL: [BalancePolicy; 3] = [
+const ALL: [BalancePolicy; 4] = [
     BalancePolicy::RoundRobin,
     BalancePolicy::LeastRequest,
+    BalancePolicy::PeakEwma,
     BalancePolicy::Random,
 ];
 
@@ -33,6 +34,22 @@ fn view() -> impl Strategy<Value = EndpointView> {
         can_serve,
         weight,
         in_flight,
+        limit: None,
+        latency: None,
+        peak: None,
+    })
+}
+
+/// As [`view`], with a limit and times or without.
+fn known() -> impl Strategy<Value = EndpointView> {
+    let limit = proptest::option::of(0..20_u32);
+    let times = proptest::option::of((0..3_000_u64, 0..3_000_u64));
+    (view(), limit, times).prop_map(|(view, limit, times)| EndpointView {
+        in_flight: view.in_flight % 20,
+        limit,
+        latency: times.map(|(mean, _)| Duration::from_millis(mean)),
+        peak: times.map(|(_, peak)| Duration::from_millis(peak)),
+        ..view
     })
 }
 
@@ -64,7 +81,7 @@ fn share(views: &Views, index: usize) -> f64 {
 proptest! {
     #[test]
     fn one_that_can_serve_is_found_and_no_other(
-        rounds in proptest::collection::vec(proptest::collection::vec(view(), 0..20), 1..20),
+        rounds in proptest::collection::vec(proptest::collection::vec(known(), 0..20), 1..20),
         seed in any::<u64>(),
     ) {
         for policy in ALL {
@@ -107,11 +124,53 @@ proptest! {
         weight in 0.1..100.0_f32,
         seed in any::<u64>(),
     ) {
-        let view = |in_flight| EndpointView { can_serve: true, weight, in_flight };
+        let view = |in_flight| EndpointView {
+            can_serve: true, weight, in_flight, limit: None, latency: None, peak: None,
+        };
         let views = Views(vec![view(left), view(right)]);
         let tally = tally(BalancePolicy::LeastRequest, &views, 20, seed);
         prop_assert!(left <= right || tally[0] == 0);
         prop_assert!(right <= left || tally[1] == 0);
+    }
+
+    #[test]
+    fn no_hot_one_is_picked_while_a_cold_one_can_serve(
+        views in proptest::collection::vec(known(), 1..20),
+        seed in any::<u64>(),
+    ) {
+        let views = Views(views);
+        let serving = || views.0.iter().filter(|view| view.can_serve);
+        prop_assume!(serving().next().is_some());
+        for policy in ALL {
+            let picked = tally(policy, &views, 10, seed);
+            let hot = views.0.iter().zip(&picked).any(|(view, count)| *count > 0 && view.is_hot());
+            prop_assert!(!hot || serving().all(EndpointView::is_hot), "{:?} {:?}", policy, picked);
+        }
+    }
+
+    #[test]
+    fn of_two_alike_but_in_time_the_slower_is_never_preferred(
+        left in 1..5_000_u64,
+        right in 1..5_000_u64,
+        in_flight in 0..50_u32,
+        limit in proptest::option::of(51..60_u32),
+        seed in any::<u64>(),
+    ) {
+        let view = |millis| EndpointView {
+            can_serve: true,
+            weight: 1.0,
+            in_flight,
+            limit,
+            latency: Some(Duration::from_millis(millis)),
+            peak: Some(Duration::from_millis(millis)),
+        };
+        let views = Views(vec![view(left), view(right)]);
+        let peak = tally(BalancePolicy::PeakEwma, &views, 20, seed);
+        prop_assert!(left <= right || peak[0] == 0);
+        prop_assert!(right <= left || peak[1] == 0);
+        let least = tally(BalancePolicy::LeastRequest, &views, 20, seed);
+        prop_assert!(left < right.max(10) * 4 || least[0] == 0);
+        prop_assert!(right < left.max(10) * 4 || least[1] == 0);
     }
 
     #[test]
@@ -141,6 +200,9 @@ fn shares_are_within_three_sigma_of_the_weights() {
                 can_serve: true,
                 weight: *weight,
                 in_flight: 0,
+                limit: None,
+                latency: None,
+                peak: None,
             };
             let mut views = Views(weights.iter().map(view).collect());
             let cannot = EndpointView {

@@ -98,3 +98,16 @@ fn an_endpoint_is_named_as_it_was_configured() {
     assert_eq!(by_address.authority, "[::1]:80");
     assert_eq!(by_address.server_name.to_str(), "::1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_view_shows_how_long_an_endpoint_takes_and_nothing_of_one_never_asked() {
+    let registry = Registry::new();
+    let seats = seats(&registry, 2, 0.0);
+    let now = Instant::now();
+    let took = Duration::from_millis(30);
+    seats.get(0).unwrap().endpoint.answered(took, now);
+    assert_eq!(seats.at(now).view(0).latency, Some(took));
+    assert_eq!(seats.at(now).view(1).latency, None);
+    seats.get(1).unwrap().endpoint.failed(now);
+    assert!(seats.at(now).view(1).peak > seats.at(now).view(0).peak);
+}

@@ -5,6 +5,7 @@ mod http2;
 mod probe;
 mod reuse;
 mod tls;
+mod told;
 mod uploads;
 
 use std::{
@@ -75,6 +76,7 @@ fn plan(protocol: UpstreamProtocol) -> UpstreamPlan {
         ejection: None,
         concurrency: ConcurrencyPlan {
             mode: ConcurrencyMode::Off,
+            shadow: false,
             queue: QueuePlan {
                 max_waiting: 0,
                 max_wait: SHORT,
