@@ -1,152 +1,178 @@
-//! How many requests an upstream gets at once, and who waits for a place.
-//!
-//! The gate counts and knows no algorithm; the number comes from a [`Limit`](super::Limit). While nobody waits,
-//! entering and leaving are one read-modify-write each, without lock or allocation.
-//!
-//! Why no wake-up is lost: whenever the queue's lock is free, `waiting` in the word is the queue's length, and
-//! while someone waits the limit is met. Who leaves decides in one step whether someone waits; if so the place
-//! stays counted and is handed on under the lock, where limit and queue hold still. A place on its way to a
-//! waiter is a value: if the waiter is gone, dropping the value hands it to the next.
+//! How many requests an upstream gets at once, and who waits for a place: the [`Core`] with tasks and clocks.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    concurrency::{Ended, Sent},
-    occupancy::{Entry, Occupancy},
-    permit::{Permit, Place},
-    queue::{Arrival, Position, Queue},
+    concurrency::Outcome,
+    core::{Arrived, Core, Pick, Place, Told},
+    lane::{Lane, Moved},
+    lanes::Lanes,
+    line::{Ask, Position, RouteNumber},
+    moment::Moment,
+    permit::{Held, Permit},
     refuse::Denied,
-    source::Source,
+    routes::Routes,
     ticket::Ticket,
 };
-use crate::{config::ConcurrencyPlan, fault::ShedReason, names::Priority};
+use crate::{
+    config::{ConcurrencyMode, ConcurrencyPlan},
+    fault::{Refusal, ShedReason},
+    names::{EndpointId, Priority, RouteName, UpstreamName},
+};
 
-/// Chooses the endpoint that a permit is for. Implemented by who knows the endpoints.
-pub trait Pick {
-    /// What a permit carries.
-    type Endpoint;
-
-    /// One that can serve and that `free` says has a place; `None` where none can.
-    ///
-    /// Where the limit counts the whole upstream, `free` always says yes.
-    fn pick(&self, free: &dyn Fn(&Self::Endpoint) -> bool) -> Option<Self::Endpoint>;
+/// The concurrency limits of one upstream, with its queue. Lives as long as the upstream's name does.
+pub struct Gate {
+    upstream: UpstreamName,
+    core: Core<Wake>,
+    lanes: Mutex<Lanes>,
+    routes: Mutex<Routes>,
+    /// Moments count from here.
+    epoch: Instant,
+    /// Rings when some window is over.
+    due: Notify,
+    /// Whose windows those are; each once.
+    over: Mutex<Vec<Arc<Lane>>>,
+    /// When something was shed last. Relaxed: it decides about a retry.
+    shed_us: AtomicU64,
 }
 
-/// The concurrency limit of one upstream, with its queue. Lives as long as the upstream's name does.
-pub struct Gate {
-    occupancy: Occupancy,
-    /// [`UNLIMITED`] where there is no limit. Written under the queue's lock, read also without: Relaxed, since a
-    /// stale reading costs one entry by the old limit, or a look under the lock.
-    limit: AtomicU32,
-    /// How many may wait. Relaxed: as `limit`.
-    max_waiting: AtomicU32,
-    /// Whether the source is told of sends and ends. Relaxed: a stale reading loses a sample.
-    learns: AtomicBool,
-    queue: Mutex<Waiting>,
-    /// Locked before `queue`, never after it, so that of two limits the later one stands.
-    source: Mutex<Source>,
+/// What a request wants of a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// Its class.
+    pub priority: Priority,
+    /// Its route, as [`Gate::routes`] numbered it.
+    pub route: RouteNumber,
+    /// A hash of its tenant.
+    pub tenant: u64,
+    /// When its client gives up.
+    pub deadline: Option<Instant>,
+    /// Whether it is a second try of ours.
+    pub retry: bool,
 }
 
 /// How a gate stands, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GateView {
-    /// How many may be in flight; `None`: no limit.
+    /// How many may be in flight over all endpoints; `None`: no limit of its own.
     pub limit: Option<u32>,
     /// How many are.
     pub in_flight: u32,
     /// How many wait.
     pub waiting: u32,
-    /// How many may wait.
-    pub max_waiting: u32,
 }
+
+/// How one who waits is told.
+pub(super) type Wake = oneshot::Sender<Result<Held, ShedReason>>;
 
 /// No limit.
 pub(super) const UNLIMITED: u32 = u32::MAX;
-
-/// Who waits, and how long one may.
-#[derive(Debug)]
-struct Waiting {
-    queue: Queue<oneshot::Sender<Answer>>,
-    max_wait: Duration,
-}
-
-/// What one who waits is told: the place it got, or why it got none.
-pub(super) type Answer = Result<Place, ShedReason>;
-
-/// How it ended to come to a gate that had no place at first sight.
-pub(super) enum Joined {
-    /// There was one after all.
-    Entered(Place),
-    /// It waits.
-    Waits {
-        position: Position,
-        answer: oneshot::Receiver<Answer>,
-        max_wait: Duration,
-    },
-}
+/// An upstream sheds while the last refusal is not older.
+const SHEDDING: Duration = Duration::from_secs(1);
 
 // === impl Gate ===
 
 impl Gate {
-    /// A gate with nobody in flight.
+    /// A gate with nobody in flight. Its limits are learned only while [`Self::learn`] runs.
     #[must_use]
-    pub fn new(plan: &ConcurrencyPlan) -> Self {
-        Self::over(Source::of(plan.mode, Instant::now()), plan)
-    }
-
-    pub(super) fn over(source: Source, plan: &ConcurrencyPlan) -> Self {
-        let waiting = Waiting {
-            queue: Queue::new(length(plan.queue.max_waiting)),
-            max_wait: plan.queue.max_wait,
+    pub fn new(upstream: &UpstreamName, plan: &ConcurrencyPlan) -> Self {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let gate = Self {
+            upstream: upstream.clone(),
+            core: Core::new(&plan.queue),
+            lanes: Mutex::new(Lanes::new(plan.mode, wall)),
+            routes: Mutex::default(),
+            epoch: Instant::now(),
+            due: Notify::new(),
+            over: Mutex::default(),
+            shed_us: AtomicU64::new(0),
         };
-        Self {
-            occupancy: Occupancy::default(),
-            limit: AtomicU32::new(source.limit()),
-            max_waiting: AtomicU32::new(plan.queue.max_waiting),
-            learns: AtomicBool::new(source.learns()),
-            queue: Mutex::new(waiting),
-            source: Mutex::new(source),
-        }
+        gate.cap(plan);
+        gate
     }
 
-    /// Leave to be in flight, at the endpoint that `pick` chooses.
+    /// Leave to be in flight, at an endpoint that `picks` chooses.
     ///
-    /// Waits where no place is free: at most `max_wait` of the plan and never past `deadline`, behind all of
-    /// higher priority and those of its own that came before.
+    /// Waits where no place is free: at most `max_wait` of the plan and never past the deadline, behind all of
+    /// higher priority and those of its own tenant that came before.
     ///
     /// # Errors
     /// [`Denied::DeadlinePast`] where the deadline is over on arrival. [`Denied::Refused`] without a place:
-    /// `concurrency_exceeded` where nobody may wait, `queue_full` where the queue is full or a higher class took
-    /// its place there, `queue_timeout` after `max_wait`, `deadline_unmeetable` where the deadline came first.
-    /// [`Denied::NoEndpoint`] where `pick` finds none; the place is given back.
+    /// `concurrency_exceeded` where nobody may wait; `queue_full` where the wait would be too long, the queue is
+    /// full, or a higher class took its place there; `queue_timeout` after `max_wait`; `deadline_unmeetable` where
+    /// the deadline would come first. [`Denied::NoEndpoint`] where none can serve.
     ///
     /// # Cancel safety
     /// Dropped at any point, it leaves the queue at once, and a place that it was just given goes to the next.
-    pub async fn admit<P: Pick>(
+    pub async fn admit<P: Pick + Sync>(
         self: &Arc<Self>,
-        priority: Priority,
-        deadline: Option<Instant>,
-        pick: &P,
-    ) -> Result<Permit<P::Endpoint>, Denied> {
-        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        wish: &Wish,
+        picks: &P,
+    ) -> Result<Permit, Denied> {
+        let came = Instant::now();
+        if wish.deadline.is_some_and(|deadline| deadline <= came) {
             return Err(Denied::DeadlinePast);
         }
-        let (place, queued) = match self.enter() {
-            Some(place) => (place, Duration::ZERO),
-            None => Ticket::wait(self, priority, deadline).await?,
-        };
-        let endpoint = pick.pick(&|_| true).ok_or(Denied::NoEndpoint)?;
-        Ok(Permit::new(place, endpoint, queued))
+        let ask = self.ask(wish);
+        let mut told = Told::new();
+        let mut answer = None;
+        let arrived = self.core.arrive(
+            &ask,
+            picks,
+            self.moment(came),
+            || {
+                let (wake, woken) = oneshot::channel();
+                answer = Some(woken);
+                wake
+            },
+            &mut told,
+        );
+        self.tell(told);
+        match arrived {
+            Arrived::Entered(place) => Ok(Permit::new(Held::new(self, place))),
+            Arrived::Shadowed(place, reason) => {
+                Ok(Permit::new(Held::new(self, place)).shadowed(reason))
+            }
+            Arrived::NoEndpoint => Err(Denied::NoEndpoint),
+            Arrived::Refused(reason) => Err(self.refuse(reason, &ask)),
+            Arrived::Waits(waiting) => {
+                let Some(answer) = answer else {
+                    return Err(self.refuse(ShedReason::QueueFull, &ask)); // it waits with what it made
+                };
+                let ticket = Ticket::new(self, waiting, answer);
+                let held = ticket
+                    .settle()
+                    .await
+                    .map_err(|reason| self.refuse(reason, &ask))?;
+                let queued = came.elapsed();
+                let held = self.seat(held, picks, wish.route)?;
+                Ok(Permit::new(held).waited(queued, waiting.predicted))
+            }
+        }
+    }
+
+    /// Leave to be in flight at once, where a place is free and nobody waits for it.
+    #[must_use]
+    pub fn try_admit<P: Pick + Sync>(self: &Arc<Self>, wish: &Wish, picks: &P) -> Option<Permit> {
+        let place = self.core.try_enter(wish.route, picks)?;
+        Some(Permit::new(Held::new(self, place)))
     }
 
     /// Takes another plan, in place. Who is in flight stays so; who waits may wait as long as it was told.
@@ -154,164 +180,199 @@ impl Gate {
     /// A larger limit lets those in who wait; a smaller one cancels nobody, and lets nobody in until it is met
     /// again. A smaller queue refuses the newest beyond it, of the lowest class first, with `queue_full`.
     pub fn reshape(self: &Arc<Self>, plan: &ConcurrencyPlan) {
-        let mut source = self.source.lock();
-        source.become_of(plan.mode, Instant::now());
-        self.learns.store(source.learns(), Relaxed);
-        self.resize(source.limit());
-        self.shorten(plan.queue.max_waiting, plan.queue.max_wait);
+        let now = self.now();
+        self.lanes.lock().follow(plan.mode, now);
+        let mut told = Told::new();
+        self.core.reshape(&plan.queue, now, &mut told);
+        let (total, shadow) = capped(plan);
+        self.core.cap(total, shadow, now, &mut told);
+        self.tell(told);
+    }
+
+    /// The lane of an endpoint: the same for the same id.
+    #[must_use]
+    pub fn lane(&self, id: &EndpointId) -> Arc<Lane> {
+        self.lanes.lock().get_or_new(id, self.now())
+    }
+
+    /// Numbers for all routes that use this upstream, in that order; with each its share of the places, in
+    /// thousandths, where it has one.
+    #[must_use]
+    pub fn routes(&self, named: &[(RouteName, Option<u32>)]) -> Vec<RouteNumber> {
+        let (numbers, parts) = self.routes.lock().number(named);
+        self.core.share(&parts);
+        numbers
+    }
+
+    /// The routes that it numbered, by number.
+    #[must_use]
+    pub fn route_names(&self) -> Vec<(u16, RouteName)> {
+        self.routes.lock().names()
+    }
+
+    /// Sets who chooses endpoints for those who wait, and which endpoints there are.
+    pub fn follow(
+        self: &Arc<Self>,
+        picks: Arc<dyn Pick + Send + Sync>,
+        named: &HashSet<&EndpointId>,
+    ) {
+        let now = self.now();
+        self.lanes.lock().retain(named, now);
+        let mut told = Told::new();
+        self.core.follow(picks, now, &mut told);
+        self.tell(told);
+    }
+
+    /// Ends windows as they are over, until `stop`. The laws run here, not on a request's way.
+    pub async fn learn(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased; // stop first
+                () = stop.cancelled() => return,
+                () = self.due.notified() => self.close_windows(),
+            }
+        }
+    }
+
+    /// Ends the windows that are over, and lets in those who then have a place.
+    pub fn close_windows(self: &Arc<Self>) {
+        let now = self.now();
+        let over = std::mem::take(&mut *self.over.lock());
+        for lane in over {
+            if let Some(moved) = lane.close(now) {
+                announce(&self.upstream, lane.id(), &moved);
+            }
+        }
+        self.pump();
+    }
+
+    /// Lets in those who wait where there are places that nobody told of: an endpoint came back.
+    pub fn pump(self: &Arc<Self>) {
+        let mut told = Told::new();
+        self.core.pump(self.now(), &mut told);
+        self.tell(told);
+    }
+
+    /// Whether something was shed a moment ago.
+    #[must_use]
+    pub fn is_shedding(&self) -> bool {
+        let last = self.shed_us.load(Relaxed);
+        last > 0 && self.now().since(Moment::from_micros(last)) < SHEDDING
+    }
+
+    /// How long a request of this route usually takes; `None` while nothing is known.
+    #[must_use]
+    pub fn usual(&self, route: RouteNumber) -> Option<Duration> {
+        self.core.usual(route)
     }
 
     /// How it stands.
     #[must_use]
     pub fn view(&self) -> GateView {
-        let counts = self.occupancy.counts();
-        let limit = self.limit.load(Relaxed);
         GateView {
-            limit: (limit != UNLIMITED).then_some(limit),
-            in_flight: counts.in_flight,
-            waiting: counts.waiting,
-            max_waiting: self.max_waiting.load(Relaxed),
+            limit: self.core.total(),
+            in_flight: self.core.in_flight(),
+            waiting: self.core.waiting(),
         }
     }
 }
 
-/// The gate's side of the queue.
+/// What permits and tickets ask of it.
 impl Gate {
-    /// A place, where one is free and nobody waits for it.
-    fn enter(self: &Arc<Self>) -> Option<Place> {
-        let entered = self.occupancy.enter(self.limit.load(Relaxed));
-        entered.then(|| Place::counted(self))
+    pub(super) fn sent(&self, place: &mut Place) {
+        place.sent(self.now());
     }
 
-    /// A place in the queue, or one in flight where one came free meanwhile.
-    pub(super) fn join(self: &Arc<Self>, priority: Priority) -> Result<Joined, ShedReason> {
-        if self.max_waiting.load(Relaxed) == 0 {
-            return Err(ShedReason::ConcurrencyExceeded);
+    pub(super) fn answered(&self, place: &mut Place, outcome: Outcome) {
+        if self.core.answered(place, outcome, self.now()) {
+            self.over.lock().push(Arc::clone(place.lane()));
+            self.due.notify_one();
         }
-        let mut waiting = self.queue.lock();
-        if waiting.queue.refuses(priority) {
-            return Err(ShedReason::QueueFull);
+    }
+
+    pub(super) fn leave(self: &Arc<Self>, place: Place) {
+        let mut told = Told::new();
+        self.core.leave(place, self.now(), &mut told);
+        self.tell(told);
+    }
+
+    pub(super) fn withdraw(&self, position: Position) -> bool {
+        self.core.withdraw(position).is_some()
+    }
+
+    pub(super) fn give_up(&self, position: Position) -> bool {
+        self.core.give_up(position, self.now()).is_some()
+    }
+
+    pub(super) fn instant(&self, moment: Moment) -> Instant {
+        let since = Duration::from_micros(moment.as_micros());
+        self.epoch.checked_add(since).unwrap_or(self.epoch)
+    }
+
+    fn cap(&self, plan: &ConcurrencyPlan) {
+        let (total, shadow) = capped(plan);
+        self.core.cap(total, shadow, Moment::ZERO, &mut Told::new()); // nobody waits yet
+    }
+
+    /// The place that one who waited was given, as its own picks number it. Where they don't know the endpoint
+    /// (another config came meanwhile) it goes where they say, limits or not: it was promised a place.
+    fn seat<P: Pick>(
+        self: &Arc<Self>,
+        mut held: Held,
+        picks: &P,
+        route: RouteNumber,
+    ) -> Result<Held, Denied> {
+        if let Some(place) = held.place_mut()
+            && let Some(seat) = picks.seat_of(place.lane())
+        {
+            place.seat = seat;
+            return Ok(held);
         }
-        let (sender, answer) = oneshot::channel();
-        let (position, displaced) = match waiting.queue.push(priority, sender) {
-            Arrival::Refused => return Err(ShedReason::QueueFull),
-            Arrival::Displaces(position, displaced) => (position, Some(displaced)),
-            Arrival::Waits(position) => {
-                let limit = self.limit.load(Relaxed);
-                if self.occupancy.enter_or_wait(limit) == Entry::Entered {
-                    waiting.queue.remove(position);
-                    return Ok(Joined::Entered(Place::counted(self)));
-                }
-                (position, None)
+        drop(held);
+        let picked = picks.pick(&|_, _| true).ok_or(Denied::NoEndpoint)?;
+        let place = self.core.force(picked.lane, picked.seat, route);
+        Ok(Held::new(self, place))
+    }
+
+    fn tell(self: &Arc<Self>, told: Told<Wake>) {
+        for (wake, answer) in told {
+            if answer.is_err() {
+                self.note_shed();
             }
-        };
-        let max_wait = waiting.max_wait;
-        drop(waiting);
-        if let Some(displaced) = displaced {
-            refuse(displaced);
+            // Where it is gone, the place that comes back is dropped, and so handed on.
+            drop(wake.send(answer.map(|place| Held::new(self, place))));
         }
-        Ok(Joined::Waits {
-            position,
-            answer,
-            max_wait,
+    }
+
+    fn refuse(&self, reason: ShedReason, ask: &Ask) -> Denied {
+        self.note_shed();
+        Denied::Refused(Refusal {
+            reason,
+            retry_after: self.core.retry_after(ask, &mut rand::rng()),
+            bucket: None,
         })
     }
 
-    /// Takes one out of the queue that no longer waits. False: it has left the queue, and its answer is there or
-    /// about to come.
-    pub(super) fn withdraw(&self, position: Position) -> bool {
-        let mut waiting = self.queue.lock();
-        let sender = waiting.queue.remove(position);
-        if sender.is_some() {
-            self.occupancy.stop_waiting();
-        }
-        drop(waiting);
-        sender.is_some()
+    fn note_shed(&self) {
+        self.shed_us.store(self.now().as_micros().max(1), Relaxed);
     }
 
-    /// Gives a place back: to the best of those who wait, where someone does.
-    pub(super) fn leave(self: &Arc<Self>) {
-        if self.occupancy.leave_unclaimed() {
-            return;
-        }
-        while let Some(next) = self.claim() {
-            match next.send(Ok(Place::counted(self))) {
-                // It went away in this instant: the place is still counted, for whoever is next.
-                Err(Ok(place)) => place.pass_on(),
-                Ok(()) | Err(Err(_)) => return,
-            }
+    fn ask(&self, wish: &Wish) -> Ask {
+        Ask {
+            priority: wish.priority,
+            retry: wish.retry,
+            route: wish.route,
+            tenant: wish.tenant,
+            deadline: wish.deadline.map(|deadline| self.moment(deadline)),
         }
     }
 
-    /// Who gets the place of one who leaves. Nobody, and the place is gone: the queue is empty, or more are in
-    /// flight than the limit says.
-    fn claim(&self) -> Option<oneshot::Sender<Answer>> {
-        let mut waiting = self.queue.lock();
-        let beyond = self.occupancy.counts().in_flight > self.limit.load(Relaxed);
-        let next = if beyond { None } else { waiting.queue.pop() };
-        if next.is_some() {
-            self.occupancy.stop_waiting();
-        } else {
-            self.occupancy.leave();
-        }
-        next
+    fn now(&self) -> Moment {
+        self.moment(Instant::now())
     }
 
-    /// Sets the limit, and lets in those who wait and now fit.
-    fn resize(self: &Arc<Self>, limit: u32) {
-        let mut fitting = Vec::new();
-        {
-            let mut waiting = self.queue.lock();
-            self.limit.store(limit, Relaxed);
-            while self.occupancy.enter_from_queue(limit) {
-                fitting.extend(waiting.queue.pop());
-            }
-        }
-        for next in fitting {
-            // Where it is gone, the place that comes back is dropped, and so handed on.
-            drop(next.send(Ok(Place::counted(self))));
-        }
-    }
-
-    /// Sets how many may wait; who is beyond that is refused.
-    fn shorten(&self, max_waiting: u32, max_wait: Duration) {
-        let mut beyond = Vec::new();
-        {
-            let mut waiting = self.queue.lock();
-            self.max_waiting.store(max_waiting, Relaxed);
-            waiting.max_wait = max_wait;
-            while let Some(last) = waiting.queue.bound(length(max_waiting)) {
-                self.occupancy.stop_waiting();
-                beyond.push(last);
-            }
-        }
-        beyond.into_iter().for_each(refuse);
-    }
-}
-
-/// The gate's side of the limit's source. Takes no lock where the source learns nothing.
-impl Gate {
-    pub(super) fn learns(&self) -> bool {
-        self.learns.load(Relaxed)
-    }
-
-    /// A request that holds a place was sent; `None` where nobody wants to know.
-    pub(super) fn sent(&self, at: Instant) -> Option<Sent> {
-        if !self.learns() {
-            return None;
-        }
-        let in_flight = self.occupancy.counts().in_flight;
-        let sent = Sent { at, in_flight };
-        self.source.lock().sent(&sent);
-        Some(sent)
-    }
-
-    /// A request that holds a place ends.
-    pub(super) fn ended(self: &Arc<Self>, ended: &Ended) {
-        let mut source = self.source.lock();
-        if let Some(limit) = source.ended(ended) {
-            self.resize(limit);
-        }
+    fn moment(&self, at: Instant) -> Moment {
+        Moment::after_start(at.saturating_duration_since(self.epoch))
     }
 }
 
@@ -321,13 +382,28 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// Tells one who waited that it does so no longer. Where it is gone, it knows.
-fn refuse(waiter: oneshot::Sender<Answer>) {
-    drop(waiter.send(Err(ShedReason::QueueFull)));
+/// The most over all endpoints, and whether limits only count.
+const fn capped(plan: &ConcurrencyPlan) -> (Option<u32>, bool) {
+    let total = match plan.mode {
+        ConcurrencyMode::Off => None,
+        ConcurrencyMode::Fixed(limit) => Some(limit.get()),
+        ConcurrencyMode::Learned { total, .. } => match total {
+            Some(total) => Some(total.get()),
+            None => None,
+        },
+    };
+    (total, plan.shadow)
 }
 
-fn length(max_waiting: u32) -> usize {
-    usize::try_from(max_waiting).unwrap_or(usize::MAX)
+fn announce(upstream: &UpstreamName, endpoint: &EndpointId, moved: &Moved) {
+    tracing::info!(
+        upstream = upstream.as_str(),
+        endpoint = %endpoint.address,
+        from = moved.from,
+        to = moved.to,
+        because = moved.because.as_str(),
+        "concurrency limit moved"
+    );
 }
 
 #[cfg(test)]

@@ -1,64 +1,58 @@
 //! A place in flight, and the request that holds it.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
-use super::{
-    concurrency::{Ended, Outcome, Sent},
-    gate::Gate,
-};
+use super::{concurrency::Outcome, core::Place, gate::Gate};
+use crate::fault::ShedReason;
 
 /// Leave to be in flight at an upstream, until it is dropped.
 ///
-/// It is moved into the response's body, so that a slow body counts to its last byte. It ends once: by
-/// [`end`](Self::end), or dropped unfinished, which counts as [`Outcome::Ignored`]. Either way its place is given
-/// back, to the best of those who wait where someone does.
+/// It is moved into the response's body, so that a slow body counts to its last byte. What the law learns from it
+/// ends earlier, with the head of the answer: [`Self::answered`]. Dropped unanswered, it says nothing
+/// ([`Outcome::Ignored`]). Either way its place is given back once, to the best of those who wait.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped gives its place back"]
-pub struct Permit<E> {
-    // Declared first: what it tells the limit is told before the place is given on.
-    report: Report,
-    endpoint: E,
+pub struct Permit {
+    held: Held,
     queued: Duration,
-}
-
-/// What the limit is told when the permit ends; then the place goes.
-#[derive(Debug)]
-struct Report {
-    place: Place,
-    sent: Option<Sent>,
-    outcome: Outcome,
+    predicted: Option<Duration>,
+    shadowed: Option<ShedReason>,
 }
 
 /// One of the gate's places, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place(Option<Arc<Gate>>);
+pub(super) struct Held {
+    gate: Arc<Gate>,
+    place: Option<Place>,
+}
 
 // === impl Permit ===
 
-impl<E> Permit<E> {
-    pub(super) fn new(place: Place, endpoint: E, queued: Duration) -> Self {
-        let report = Report {
-            place,
-            sent: None,
-            outcome: Outcome::Ignored,
-        };
+impl Permit {
+    pub(super) const fn new(held: Held) -> Self {
         Self {
-            report,
-            endpoint,
-            queued,
+            held,
+            queued: Duration::ZERO,
+            predicted: None,
+            shadowed: None,
         }
     }
 
-    /// Where the request goes.
-    pub const fn endpoint(&self) -> &E {
-        &self.endpoint
+    pub(super) const fn waited(mut self, queued: Duration, predicted: Duration) -> Self {
+        self.queued = queued;
+        self.predicted = Some(predicted);
+        self
     }
 
-    /// Another endpoint for another try; returns the one before.
-    pub const fn replace_endpoint(&mut self, endpoint: E) -> E {
-        mem::replace(&mut self.endpoint, endpoint)
+    pub(super) const fn shadowed(mut self, reason: ShedReason) -> Self {
+        self.shadowed = Some(reason);
+        self
+    }
+
+    /// The number of the endpoint that the request goes to, as the picks that it was admitted with have it.
+    #[must_use]
+    pub fn seat(&self) -> usize {
+        self.held.place.as_ref().map_or(0, |place| place.seat)
     }
 
     /// How long the request waited for its place.
@@ -67,53 +61,72 @@ impl<E> Permit<E> {
         self.queued
     }
 
-    /// The request was sent to its endpoint. Of several tries the last counts.
-    pub fn sent(&mut self, now: Instant) {
-        if let Some(gate) = &self.report.place.0 {
-            self.report.sent = gate.sent(now);
+    /// How long it was thought to wait; `None` where it did not.
+    #[must_use]
+    pub const fn predicted(&self) -> Option<Duration> {
+        self.predicted
+    }
+
+    /// Why it would have been refused, were the limit not in shadow.
+    #[must_use]
+    pub const fn shadow(&self) -> Option<ShedReason> {
+        self.shadowed
+    }
+
+    /// The request was sent to its endpoint. A second call says nothing.
+    pub fn sent(&mut self) {
+        if let Some(place) = &mut self.held.place {
+            self.held.gate.sent(place);
+        }
+    }
+
+    /// Whether it was sent, a law learns from its end, and that end has not come.
+    #[must_use]
+    pub fn is_on_test(&self) -> bool {
+        self.held.place.as_ref().is_some_and(Place::is_on_test)
+    }
+
+    /// Whether the limit that it counts against is learned.
+    #[must_use]
+    pub fn is_learned(&self) -> bool {
+        self.held
+            .place
+            .as_ref()
+            .is_some_and(|place| place.lane().limit().is_some())
+    }
+
+    /// The head of the answer is there, or there will be none. A second call says nothing.
+    pub fn answered(&mut self, outcome: Outcome) {
+        if let Some(place) = &mut self.held.place {
+            self.held.gate.answered(place, outcome);
         }
     }
 
     /// Ends it.
     pub fn end(mut self, outcome: Outcome) {
-        self.report.outcome = outcome;
+        self.answered(outcome);
     }
 }
 
-// === impl Report ===
+// === impl Held ===
 
-impl Drop for Report {
-    fn drop(&mut self) {
-        if let Some(gate) = &self.place.0
-            && gate.learns()
-        {
-            gate.ended(&Ended {
-                at: Instant::now(),
-                sent: self.sent,
-                outcome: self.outcome,
-            });
+impl Held {
+    pub(super) fn new(gate: &Arc<Gate>, place: Place) -> Self {
+        Self {
+            gate: Arc::clone(gate),
+            place: Some(place),
         }
     }
-}
 
-// === impl Place ===
-
-impl Place {
-    /// A place of `gate` that is already counted.
-    pub(super) fn counted(gate: &Arc<Gate>) -> Self {
-        Self(Some(Arc::clone(gate)))
-    }
-
-    /// Forgets the place without giving it back: it is counted for someone else.
-    pub(super) fn pass_on(mut self) {
-        self.0 = None;
+    pub(super) const fn place_mut(&mut self) -> Option<&mut Place> {
+        self.place.as_mut()
     }
 }
 
-impl Drop for Place {
+impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(gate) = self.0.take() {
-            gate.leave();
+        if let Some(place) = self.place.take() {
+            self.gate.leave(place);
         }
     }
 }

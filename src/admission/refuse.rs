@@ -17,26 +17,20 @@ pub enum Denied {
     DeadlinePast,
 }
 
-/// The longest and the shortest time that a refused request is asked to stay away.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-
-// === impl Denied ===
-
-impl Denied {
-    /// Refused for want of capacity.
-    ///
-    /// When to come back is drawn between one and three seconds, a whole second being as likely as another, so
-    /// that those who are shed together do not return together.
-    pub(super) fn shed(reason: ShedReason, rng: &mut impl Rng) -> Self {
-        let wait = rng.random_range(Duration::ZERO..=LONGEST_WAIT);
-        Self::Refused(Refusal {
-            reason,
-            retry_after: wait.max(SHORTEST_WAIT),
-            bucket: None,
-        })
+/// Refused because the process itself is short of something: it may be over in a few seconds.
+#[must_use]
+pub fn pressed(rng: &mut impl Rng) -> Refusal {
+    let wait = rng.random_range(FEW_SECONDS);
+    Refusal {
+        reason: ShedReason::ProcessPressure,
+        retry_after: wait,
+        bucket: None,
     }
 }
+
+/// How long pressure holds at least, and twice that: those who are shed together should not return together.
+const FEW_SECONDS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(3)..=Duration::from_secs(6);
 
 impl From<Denied> for Fault {
     fn from(denied: Denied) -> Self {
@@ -50,38 +44,18 @@ impl From<Denied> for Fault {
 
 #[cfg(test)]
 mod tests {
-    use rand::{SeedableRng, rngs::SmallRng};
-
     use super::*;
-
-    #[test]
-    fn who_is_shed_is_told_one_two_or_three_seconds_alike() {
-        let mut rng = SmallRng::seed_from_u64(7);
-        let mut seen = [0; 4];
-        for _ in 0..3000 {
-            let Denied::Refused(refusal) = Denied::shed(ShedReason::QueueFull, &mut rng) else {
-                panic!("not refused");
-            };
-            assert!(refusal.retry_after >= SHORTEST_WAIT);
-            let seconds = refusal.retry_after.as_millis().div_ceil(1000);
-            seen[usize::try_from(seconds).unwrap()] += 1;
-        }
-        assert_eq!(seen[0], 0);
-        assert!(
-            seen[1..].iter().all(|n| (900..=1100).contains(n)),
-            "{seen:?}"
-        );
-    }
 
     #[test]
     fn each_denial_has_its_kind_of_fault() {
         let kind = |denied: Denied| Fault::from(denied).kind;
-        let mut rng = SmallRng::seed_from_u64(7);
         assert_eq!(kind(Denied::NoEndpoint), Kind::NoEndpoint);
         assert_eq!(kind(Denied::DeadlinePast), Kind::DeadlinePast);
-        assert_eq!(
-            kind(Denied::shed(ShedReason::QueueTimeout, &mut rng)),
-            Kind::QueueTimeout
-        );
+        let refusal = Refusal {
+            reason: ShedReason::QueueTimeout,
+            retry_after: std::time::Duration::from_secs(1),
+            bucket: None,
+        };
+        assert_eq!(kind(Denied::Refused(refusal)), Kind::QueueTimeout);
     }
 }

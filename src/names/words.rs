@@ -75,6 +75,12 @@ impl Priority {
     pub const fn index(self) -> usize {
         self as usize
     }
+
+    /// The class of this word; `None` where there is none.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == word)
+    }
 }
 
 // === impl Protocol ===

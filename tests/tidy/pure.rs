@@ -5,11 +5,13 @@ use std::path::Path;
 use crate::{none, source::Source, tree};
 
 /// Files and folders that decide and do nothing else.
-const PURE: [&str; 5] = [
+const PURE: [&str; 7] = [
     "src/route",
     "src/balance",
     "src/admission/concurrency",
     "src/admission/concurrency.rs",
+    "src/admission/pressure/machine.rs",
+    "src/admission/recommend",
     "src/health/machine.rs",
 ];
 

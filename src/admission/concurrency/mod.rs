@@ -1,57 +1,27 @@
 //! Where a concurrency limit comes from.
 //!
-//! A [`Limit`] is pure: it is told what happened and says how many requests may be in flight. It counts nothing
-//! itself and knows no lock; [`Gate`](super::Gate) counts, and knows no algorithm.
+//! A [`Law`] is pure: it is told what happened in a window and says how many requests may be in flight. It counts
+//! nothing itself and knows no lock; the [`Lane`](super::Lane) of an endpoint counts, and knows no algorithm.
 
-mod fixed;
+mod aimd;
+mod gradient2;
+mod law;
+mod posterior;
+#[cfg(test)]
+mod sample;
+mod vegas;
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
-pub use fixed::Fixed;
-use rand::rngs::SmallRng;
-use tokio::time::Instant;
+pub use aimd::Aimd;
+pub use gradient2::Gradient2;
+pub use law::{Because, Beliefs, Bounds, Cell, Law, Probe, Verdict, Window, WindowEnd};
+pub use posterior::{Caution, Looks, Posterior, Teaching, Tuning};
+pub use vegas::Vegas;
 
-use crate::config::ConcurrencyMode;
+use crate::config::{LawWord, LimitBounds};
 
-/// Where a limit goes. Pure: the same events, clock and seed give the same limit.
-pub trait Limit: Send {
-    /// Whether it learns from what happens. One that does not is never told of sends and ends, so that they
-    /// take no lock.
-    fn learns(&self) -> bool {
-        true
-    }
-
-    /// A request was sent; `in_flight` counts it. Cheap: two sums.
-    fn on_send(&mut self, sent: &Sent);
-
-    /// It ended, or its client left. A fast refusal is no proof of health: only `Succeeded` carries a time.
-    fn on_end(&mut self, ended: &Ended);
-
-    /// At the end of a window: the limit from now on, and when the next window ends at the latest.
-    fn on_window(&mut self, now: Instant, rng: &mut SmallRng) -> (NonZeroU32, Instant);
-}
-
-/// A request was sent to its endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sent {
-    /// When.
-    pub at: Instant,
-    /// How many were in flight then, this one included.
-    pub in_flight: u32,
-}
-
-/// A request that held a place ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
-    /// When.
-    pub at: Instant,
-    /// When and among how many it was sent; `None` where it never was.
-    pub sent: Option<Sent>,
-    /// How.
-    pub outcome: Outcome,
-}
-
-/// What the end of a request says of its endpoint.
+/// What the end of a request says of its endpoint's load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Outcome {
     /// It was answered.
@@ -59,18 +29,33 @@ pub enum Outcome {
         /// From sending to the head of the answer.
         took: Duration,
     },
-    /// A time-out, a reset, or the endpoint said that it is overloaded.
+    /// It was not answered in time: its time counts, its end does not.
+    TimedOut,
+    /// A reset, or the endpoint said that it is overloaded.
     Dropped,
     /// Nothing: the client left, or the endpoint is not to blame.
     #[default]
     Ignored,
 }
 
-/// The limit of a mode; `None` where there is none.
+/// A law that learns, by the word for it.
 #[must_use]
-pub fn build(mode: ConcurrencyMode) -> Option<Box<dyn Limit>> {
-    match mode {
-        ConcurrencyMode::Off => None,
-        ConcurrencyMode::Fixed(limit) => Some(Box::new(Fixed::new(limit))),
+pub fn learned(law: LawWord, bounds: LimitBounds) -> Box<dyn Law> {
+    let bounds = Bounds::from(bounds);
+    match law {
+        LawWord::Adaptive => Box::new(Posterior::new(bounds)),
+        LawWord::Aimd => Box::new(Aimd::new(bounds, Aimd::SLOW)),
+        LawWord::Vegas => Box::new(Vegas::new(bounds)),
+        LawWord::Gradient2 => Box::new(Gradient2::new(bounds)),
+    }
+}
+
+impl From<LimitBounds> for Bounds {
+    fn from(bounds: LimitBounds) -> Self {
+        Self {
+            min: f64::from(bounds.min.get()),
+            max: f64::from(bounds.max.get()),
+            initial: f64::from(bounds.initial.get()),
+        }
     }
 }

@@ -2,31 +2,59 @@ use std::{
     future::Future,
     num::NonZeroU32,
     pin::{Pin, pin},
-    sync::atomic::AtomicUsize,
     task::{Context, Poll, Waker},
 };
 
-use rand::rngs::SmallRng;
 use tokio::time::advance;
 
 use super::*;
 use crate::{
-    admission::concurrency::{Limit, Outcome},
-    config::{ConcurrencyMode, QueuePlan},
+    admission::{Picked, concurrency::Outcome, line::Ask},
+    config::{ConcurrencyMode, LawWord, LimitBounds, QueuePlan},
 };
 
 /// Always the same endpoint, or none.
-struct One(Option<&'static str>);
+struct One(Option<Arc<Lane>>);
 
 impl Pick for One {
-    type Endpoint = &'static str;
+    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
+        let lane = self.0.as_ref().filter(|lane| free(lane, 1.0))?;
+        Some(Picked {
+            lane,
+            seat: 7,
+            share: 1.0,
+        })
+    }
 
-    fn pick(&self, free: &dyn Fn(&&'static str) -> bool) -> Option<&'static str> {
-        self.0.filter(free)
+    fn can_serve(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn seat_of(&self, lane: &Lane) -> Option<usize> {
+        self.0
+            .as_ref()
+            .filter(|own| std::ptr::eq(&raw const ***own, lane))
+            .map(|_| 7)
     }
 }
 
-const A: One = One(Some("a"));
+fn id(port: u16) -> EndpointId {
+    EndpointId::new("up".into(), ([10, 0, 0, 1], port).into())
+}
+
+fn one(gate: &Arc<Gate>) -> One {
+    One(Some(gate.lane(&id(1))))
+}
+
+fn wish(priority: Priority, deadline: Option<Instant>) -> Wish {
+    Wish {
+        priority,
+        route: RouteNumber::default(),
+        tenant: 0,
+        deadline,
+        retry: false,
+    }
+}
 
 fn plan(limit: u32, max_waiting: u32, max_wait_ms: u64) -> ConcurrencyPlan {
     let mode = NonZeroU32::new(limit).map_or(ConcurrencyMode::Off, ConcurrencyMode::Fixed);
@@ -37,19 +65,31 @@ fn plan(limit: u32, max_waiting: u32, max_wait_ms: u64) -> ConcurrencyPlan {
             max_waiting,
             max_wait,
         },
+        shadow: false,
     }
 }
 
 fn gate(limit: u32, max_waiting: u32) -> Arc<Gate> {
-    Arc::new(Gate::new(&plan(limit, max_waiting, 100)))
+    started(&plan(limit, max_waiting, 100))
 }
 
-type Admitted = Result<Permit<&'static str>, Denied>;
+fn started(plan: &ConcurrencyPlan) -> Arc<Gate> {
+    let gate = Arc::new(Gate::new(&"up".into(), plan));
+    let picks = one(&gate);
+    gate.follow(Arc::new(picks), &HashSet::from([&id(1)]));
+    gate
+}
+
+async fn admit_as(gate: &Arc<Gate>, priority: Priority, deadline: Option<Instant>) -> Admitted {
+    gate.admit(&wish(priority, deadline), &one(gate)).await
+}
+
+type Admitted = Result<Permit, Denied>;
 type Admission<'a> = Pin<Box<dyn Future<Output = Admitted> + Send + 'a>>;
 
 /// A request that has come to the gate and was polled once: it waits.
 fn waiter(gate: &Arc<Gate>, priority: Priority) -> Admission<'_> {
-    let mut admission: Admission<'_> = Box::pin(gate.admit(priority, None, &A));
+    let mut admission: Admission<'_> = Box::pin(admit_as(gate, priority, None));
     assert!(poll(&mut admission).is_none(), "admitted at once");
     admission
 }
@@ -65,7 +105,7 @@ fn poll(admission: &mut Admission<'_>) -> Option<Admitted> {
 }
 
 async fn admit(gate: &Arc<Gate>) -> Admitted {
-    gate.admit(Priority::Normal, None, &A).await
+    admit_as(gate, Priority::Normal, None).await
 }
 
 fn reason(admitted: Admitted) -> ShedReason {
@@ -92,7 +132,7 @@ async fn as_many_enter_as_the_limit_says() {
     assert_eq!(reason(admit(&gate).await), ShedReason::ConcurrencyExceeded);
     drop(first);
     let third = admit(&gate).await.unwrap();
-    assert_eq!((*third.endpoint(), third.queued()), ("a", Duration::ZERO));
+    assert_eq!((third.seat(), third.queued()), (7, Duration::ZERO));
     assert_counts(&gate, 2, 0);
 }
 
@@ -187,7 +227,7 @@ async fn a_deadline_before_max_wait_is_what_the_refusal_names() {
     let gate = gate(1, 9);
     let _holder = admit(&gate).await.unwrap();
     let deadline = Instant::now() + Duration::from_millis(40);
-    let denied = gate.admit(Priority::Normal, Some(deadline), &A).await;
+    let denied = admit_as(&gate, Priority::Normal, Some(deadline)).await;
     assert_eq!(reason(denied), ShedReason::DeadlineUnmeetable);
     assert_eq!(Instant::now(), deadline);
 }
@@ -195,7 +235,7 @@ async fn a_deadline_before_max_wait_is_what_the_refusal_names() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_that_is_past_is_refused_though_a_place_is_free() {
     let gate = gate(1, 9);
-    let denied = gate.admit(Priority::Normal, Some(Instant::now()), &A).await;
+    let denied = admit_as(&gate, Priority::Normal, Some(Instant::now())).await;
     assert_eq!(denied.unwrap_err(), Denied::DeadlinePast);
     assert_counts(&gate, 0, 0);
 }
@@ -203,7 +243,7 @@ async fn a_deadline_that_is_past_is_refused_though_a_place_is_free() {
 #[tokio::test(start_paused = true)]
 async fn without_an_endpoint_the_place_is_given_back() {
     let gate = gate(1, 9);
-    let denied = gate.admit(Priority::Normal, None, &One(None)).await;
+    let denied = gate.admit(&wish(Priority::Normal, None), &One(None)).await;
     assert_eq!(denied.unwrap_err(), Denied::NoEndpoint);
     assert_counts(&gate, 0, 0);
 }
@@ -222,7 +262,7 @@ async fn the_permit_knows_how_long_it_was_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn who_leaves_before_it_is_polled_takes_nothing() {
     let gate = gate(1, 9);
-    drop(gate.admit(Priority::Normal, None, &A));
+    drop(admit_as(&gate, Priority::Normal, None));
     assert_counts(&gate, 0, 0);
 }
 
@@ -252,16 +292,28 @@ async fn who_leaves_with_a_place_on_its_way_hands_it_to_the_next() {
     assert_counts(&gate, 0, 0);
 }
 
+/// One that waits and no longer listens, as between the choice of a waiter and the word to it.
+fn gone(gate: &Arc<Gate>) {
+    let ask = Ask {
+        priority: Priority::High,
+        retry: false,
+        route: RouteNumber::default(),
+        tenant: 0,
+        deadline: None,
+    };
+    let token = || oneshot::channel().0;
+    let arrived = gate
+        .core
+        .arrive(&ask, &one(gate), gate.now(), token, &mut Told::new());
+    assert!(matches!(arrived, Arrived::Waits(_)), "{arrived:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_place_offered_to_one_who_is_gone_goes_to_the_next() {
     let gate = gate(1, 9);
     let holder = admit(&gate).await.unwrap();
     for _ in 0..2 {
-        // As between the hand-over's choice and its word: still chosen, no longer listening.
-        let Ok(Joined::Waits { answer, .. }) = gate.join(Priority::High) else {
-            panic!("does not wait");
-        };
-        drop(answer);
+        gone(&gate);
     }
     let mut next = waiter(&gate, Priority::Normal);
     drop(holder);
@@ -273,10 +325,7 @@ async fn a_place_offered_to_one_who_is_gone_goes_to_the_next() {
 async fn a_larger_limit_loses_no_place_on_one_who_is_gone() {
     let gate = gate(1, 9);
     let _holder = admit(&gate).await.unwrap();
-    let Ok(Joined::Waits { answer, .. }) = gate.join(Priority::High) else {
-        panic!("does not wait");
-    };
-    drop(answer);
+    gone(&gate);
     let mut next = waiter(&gate, Priority::Normal);
     gate.reshape(&plan(2, 9, 100));
     assert!(poll(&mut next).unwrap().is_ok());
@@ -295,13 +344,15 @@ async fn the_last_who_leaves_with_a_place_on_its_way_frees_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_that_comes_with_the_timeout_is_taken_not_lost() {
+async fn a_place_that_comes_after_the_time_was_up_is_not_given_and_not_lost() {
     let gate = gate(1, 9);
     let holder = admit(&gate).await.unwrap();
-    let mut waiting = waiter(&gate, Priority::Normal);
+    let mut late = waiter(&gate, Priority::Normal);
     advance(Duration::from_millis(200)).await;
-    drop(holder); // handed over after the time was up, before the waiter looked
-    assert!(poll(&mut waiting).unwrap().is_ok());
+    let mut next = waiter(&gate, Priority::Normal);
+    drop(holder); // before the first one looked at the clock
+    assert_eq!(reason(poll(&mut late).unwrap()), ShedReason::QueueTimeout);
+    assert!(poll(&mut next).unwrap().is_ok());
     assert_counts(&gate, 0, 0);
 }
 
@@ -391,86 +442,104 @@ async fn a_changed_max_wait_holds_for_who_comes_after() {
     assert!(poll(&mut after).is_none());
 }
 
-#[tokio::test(start_paused = true)]
-async fn another_try_takes_another_endpoint_on_the_same_place() {
-    let gate = gate(1, 0);
-    let mut permit = admit(&gate).await.unwrap();
-    assert_eq!(permit.replace_endpoint("b"), "a");
-    assert_eq!(*permit.endpoint(), "b");
-    assert_counts(&gate, 1, 0);
-}
-
-/// Hears everything; its limit doubles with each window of two ends.
-struct Scripted {
-    limit: u32,
-    heard: Arc<AtomicUsize>,
-    outcomes: Arc<Mutex<Vec<Outcome>>>,
-}
-
-impl Limit for Scripted {
-    fn on_send(&mut self, sent: &Sent) {
-        assert!(sent.in_flight >= 1);
-        self.heard.fetch_add(1, Relaxed);
-    }
-
-    fn on_end(&mut self, ended: &Ended) {
-        self.outcomes.lock().push(ended.outcome);
-    }
-
-    fn on_window(&mut self, now: Instant, _rng: &mut SmallRng) -> (NonZeroU32, Instant) {
-        self.limit *= 2;
-        (
-            NonZeroU32::new(self.limit).unwrap(),
-            now + Duration::from_millis(10),
-        )
+fn learning(law: LawWord, initial: u32) -> ConcurrencyPlan {
+    let number = |number| NonZeroU32::new(number).unwrap();
+    ConcurrencyPlan {
+        mode: ConcurrencyMode::Learned {
+            law,
+            bounds: LimitBounds {
+                min: number(1),
+                max: number(64),
+                initial: number(initial),
+            },
+            total: None,
+        },
+        ..plan(1, 9, 100)
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_learns_hears_each_end_once_and_moves_the_gate() {
-    let (heard, outcomes) = (Arc::default(), Arc::<Mutex<Vec<Outcome>>>::default());
-    let limit = Scripted {
-        limit: 1,
-        heard: Arc::clone(&heard),
-        outcomes: Arc::clone(&outcomes),
-    };
-    let plan = plan(1, 9, 100);
-    let source = Source::over(plan.mode, Some(Box::new(limit)), Instant::now());
-    let gate = Arc::new(Gate::over(source, &plan));
-    assert_eq!(gate.view().limit, Some(2));
-    let mut first = admit(&gate).await.unwrap();
-    let second = admit(&gate).await.unwrap();
+async fn a_learned_limit_moves_when_its_window_is_over_and_lets_those_in_who_wait() {
+    let gate = started(&learning(LawWord::Aimd, 2));
+    let mut permits: Vec<_> = [admit(&gate).await, admit(&gate).await]
+        .map(Result::unwrap)
+        .into();
     let mut waiting: Vec<_> = (0..3).map(|_| waiter(&gate, Priority::Normal)).collect();
-    first.sent(Instant::now());
+    permits.iter_mut().for_each(Permit::sent);
+    assert!(permits.iter().all(Permit::is_on_test));
     let took = Duration::from_millis(5);
-    first.end(Outcome::Succeeded { took });
-    assert_eq!(gate.view().limit, Some(2), "the window has not ended");
-    advance(Duration::from_millis(10)).await;
-    drop(second);
-    assert_eq!(gate.view().limit, Some(4));
-    assert_counts(&gate, 3, 0);
-    assert!(
-        waiting
-            .iter_mut()
-            .all(|waiting| poll(waiting).unwrap().is_ok())
+    for _ in 0..40 {
+        advance(took).await;
+        for mut permit in std::mem::take(&mut permits) {
+            permit.answered(Outcome::Succeeded { took });
+        }
+        gate.close_windows();
+        let entered = waiting.iter_mut().filter_map(poll).map(Result::unwrap);
+        permits.extend(entered.inspect(|_| ()));
+        permits.iter_mut().for_each(Permit::sent);
+        waiting.retain_mut(|_| false);
+        while permits.len() < 2 {
+            permits.push(admit(&gate).await.unwrap());
+        }
+        permits.iter_mut().for_each(Permit::sent);
+    }
+    let limit = gate.lane(&id(1)).limit().unwrap();
+    assert!(limit > 2, "{limit}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_mode_keeps_who_is_in_flight_and_begins_where_the_limit_was() {
+    let gate = started(&learning(LawWord::Vegas, 3));
+    let _permits: Vec<_> = [admit(&gate).await, admit(&gate).await].into();
+    gate.reshape(&learning(LawWord::Gradient2, 9));
+    assert_eq!(gate.lane(&id(1)).limit(), Some(3));
+    assert_counts(&gate, 2, 0);
+    gate.reshape(&plan(2, 0, 100));
+    assert_eq!(
+        (gate.lane(&id(1)).limit(), gate.view().limit),
+        (None, Some(2))
     );
-    assert_eq!(heard.load(Relaxed), 1);
-    let expected = [Outcome::Succeeded { took }, Outcome::Ignored];
-    assert_eq!(outcomes.lock()[..2], expected);
+    assert_eq!(reason(admit(&gate).await), ShedReason::ConcurrencyExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_in_shadow_counts_and_refuses_nobody() {
+    let shadow = ConcurrencyPlan {
+        shadow: true,
+        ..plan(1, 0, 100)
+    };
+    let gate = started(&shadow);
+    let first = admit(&gate).await.unwrap();
+    let second = admit(&gate).await.unwrap();
+    assert_eq!(first.shadow(), None);
+    assert_eq!(second.shadow(), Some(ShedReason::ConcurrencyExceeded));
+    drop((first, second));
+    assert_counts(&gate, 0, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_shed_a_moment_ago_is_shedding_and_later_is_not() {
+    let gate = gate(1, 0);
+    let _holder = admit(&gate).await.unwrap();
+    assert!(!gate.is_shedding());
+    assert_eq!(reason(admit(&gate).await), ShedReason::ConcurrencyExceeded);
+    assert!(gate.is_shedding());
+    advance(Duration::from_secs(2)).await;
+    assert!(!gate.is_shedding());
 }
 
 #[test]
 fn an_admission_and_its_permit_can_go_anywhere() {
     fn anywhere<T: Send + 'static>(_: &T) {}
     let gate = gate(1, 1);
-    let admission = async move { gate.admit(Priority::Normal, None, &A).await };
+    let admission = async move { admit_as(&gate, Priority::Normal, None).await };
     let admission = pin!(admission);
     let Poll::Ready(Ok(permit)) = admission.poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("not admitted");
     };
     anywhere(&permit);
     assert!(
-        size_of_val(&permit) <= 112,
+        size_of_val(&permit) <= 144,
         "{} bytes",
         size_of_val(&permit)
     );
@@ -487,7 +556,7 @@ fn under_threads_no_place_is_lost_and_no_waiter_forgotten() {
         .enable_time()
         .build()
         .unwrap();
-    let gate = Arc::new(Gate::new(&plan(4, 16, 20_000)));
+    let gate = started(&plan(4, 16, 20_000));
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..TASKS {
@@ -506,7 +575,7 @@ async fn storm(gate: &Arc<Gate>, task: usize, rounds: usize) {
         let priority = Priority::ALL[(task + round) % 4];
         if (task + round).is_multiple_of(5) {
             // Gone as soon as it waits, perhaps with a place on its way.
-            let mut admission = pin!(gate.admit(priority, None, &A));
+            let mut admission = pin!(admit_as(gate, priority, None));
             let _ = admission
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
@@ -516,7 +585,7 @@ async fn storm(gate: &Arc<Gate>, task: usize, rounds: usize) {
         if task == 0 {
             gate.reshape(&plan(if round % 2 == 0 { 6 } else { 4 }, 16, 20_000));
         }
-        match gate.admit(priority, None, &A).await {
+        match admit_as(gate, priority, None).await {
             Ok(permit) => {
                 assert!(gate.view().in_flight <= 6, "{:?}", gate.view());
                 tokio::task::yield_now().await;

@@ -6,9 +6,9 @@ use std::{
     sync::LazyLock,
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
-use crate::config::RateKey;
+use crate::config::{RateKey, TenantKey};
 
 /// What a limit may know of a request: who sent it, and its head.
 #[derive(Debug, Clone, Copy)]
@@ -43,16 +43,18 @@ impl Key {
         match kind {
             RateKey::None => Self::Everyone,
             RateKey::ClientIp => Self::address(subject.client),
-            RateKey::Header(name) => {
-                let value = subject
-                    .headers
-                    .get(name)
-                    .map(|value| value.as_bytes().trim_ascii());
-                match value {
-                    Some(value) if !value.is_empty() => Self::header(value),
-                    _ => Self::address(subject.client),
-                }
-            }
+            RateKey::Header(name) => Self::named(name, subject),
+        }
+    }
+
+    fn named(name: &HeaderName, subject: &RateSubject<'_>) -> Self {
+        let value = subject
+            .headers
+            .get(name)
+            .map(|value| value.as_bytes().trim_ascii());
+        match value {
+            Some(value) if !value.is_empty() => Self::header(value),
+            _ => Self::address(subject.client),
         }
     }
 
@@ -75,9 +77,22 @@ impl Key {
     }
 }
 
+/// A hash of the tenant that a request belongs to: those with the same are one. Keyed, so that nobody can aim.
+#[must_use]
+pub fn tenant_of(key: &TenantKey, client: IpAddr, headers: &HeaderMap) -> u64 {
+    /// Keyed anew in each process.
+    static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    let kind = match key {
+        TenantKey::None => return 0,
+        TenantKey::ClientIp => Key::address(client),
+        TenantKey::Header(name) => Key::named(name, &RateSubject { client, headers }),
+    };
+    HASH.hash_one(kind)
+}
+
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

@@ -6,11 +6,13 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
+    asked::Asked,
     key::{Key, RateSubject},
     shape::Shape,
     store::{Charged, Seat, Store},
 };
 use crate::{
+    admission::Rate,
     config::{RateKey, RateLimitPlan},
     fault::BucketFacts,
 };
@@ -59,6 +61,8 @@ struct Form {
     facts: Arc<BucketFacts>,
     shape: Shape,
     store: Store,
+    /// Of all shapes with the same kind of key.
+    asked: Arc<Asked>,
 }
 
 /// What all shapes of a limit have in common.
@@ -76,7 +80,7 @@ impl RateLimit {
     /// A limit whose buckets are full.
     #[must_use]
     pub fn new(plan: &RateLimitPlan, now: Instant) -> Arc<Self> {
-        let form = Arc::new(Form::new(plan, Store::new(plan)));
+        let form = Arc::new(Form::begin(plan));
         let lineage = Lineage {
             epoch: now,
             latest: Mutex::new(Arc::clone(&form)),
@@ -150,16 +154,41 @@ impl RateLimit {
         }
     }
 
+    /// Takes in what was asked for since the last call, so that [`propose`](Self::propose) knows of it. To be called
+    /// from time to time: for upkeep, not for requests.
+    pub fn gather(&self, now: Instant) {
+        let form = self.lineage.latest.lock().clone();
+        form.asked.gather(self.lineage.second(now));
+    }
+
+    /// The slowest rate, with its burst, that would have refused at most `share` (0 to 1) of what was asked for in
+    /// the last hour; `None` where nothing was. Takes milliseconds: not for requests.
+    #[must_use]
+    pub fn propose(&self, share: f64, now: Instant) -> Option<Rate> {
+        self.gather(now);
+        let form = self.lineage.latest.lock().clone();
+        form.asked.propose(share)
+    }
+
+    /// Requests that [`propose`](Self::propose) knows nothing of, since counting them would have made them wait.
+    #[must_use]
+    pub fn uncounted(&self) -> u64 {
+        self.lineage.latest.lock().asked.missed()
+    }
+
     /// Takes a token: where it came from, or how long until there is one.
     pub(super) fn take(&self, subject: &RateSubject<'_>, now: Instant) -> Result<Seat, Duration> {
-        let mut charged = self.form.take(subject, self.lineage.epoch, now);
+        let key = Key::of(&self.form.plan.key, subject);
+        self.form.asked.count(&key, self.lineage.second(now));
+        let mut charged = self.form.take(key, self.lineage.epoch, now);
         loop {
             match charged {
                 Charged::Paid(seat) => return Ok(seat),
                 Charged::Empty(wait) => return Err(wait),
                 Charged::Closed => {
                     let form = self.lineage.latest.lock().clone();
-                    charged = form.take(subject, self.lineage.epoch, now);
+                    let key = Key::of(&form.plan.key, subject);
+                    charged = form.take(key, self.lineage.epoch, now);
                 }
             }
         }
@@ -175,15 +204,30 @@ impl RateLimit {
     }
 }
 
+// === impl Lineage ===
+
+impl Lineage {
+    /// The second of `now` since the limit began.
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.epoch).as_secs()
+    }
+}
+
 // === impl Form ===
 
 impl Form {
-    fn new(plan: &RateLimitPlan, store: Store) -> Self {
+    /// With full buckets, and nothing asked for yet.
+    fn begin(plan: &RateLimitPlan) -> Self {
+        Self::new(plan, Store::new(plan), Arc::new(Asked::new(&plan.key)))
+    }
+
+    fn new(plan: &RateLimitPlan, store: Store, asked: Arc<Asked>) -> Self {
         Self {
             plan: plan.clone(),
             facts: Arc::new(facts(plan)),
             shape: Shape::of(plan),
             store,
+            asked,
         }
     }
 
@@ -191,16 +235,16 @@ impl Form {
     fn reshape(&self, plan: &RateLimitPlan, epoch: Instant, now: Instant) -> Self {
         if self.plan.key != plan.key {
             self.store.close();
-            return Self::new(plan, Store::new(plan));
+            return Self::begin(plan);
         }
         let next = Shape::of(plan);
         let (here, there) = (self.shape.ticks(epoch, now), next.ticks(epoch, now));
         let carry = |debt| self.shape.carry(debt, &next);
-        Self::new(plan, self.store.move_to(plan, here, there, carry))
+        let store = self.store.move_to(plan, here, there, carry);
+        Self::new(plan, store, Arc::clone(&self.asked))
     }
 
-    fn take(&self, subject: &RateSubject<'_>, epoch: Instant, now: Instant) -> Charged {
-        let key = Key::of(&self.plan.key, subject);
+    fn take(&self, key: Key, epoch: Instant, now: Instant) -> Charged {
         self.store
             .take(key, &self.shape, self.shape.ticks(epoch, now))
     }

@@ -3,6 +3,7 @@
 //! governor decides (GCRA, ITU-T I.371); what it decides over is ours: [`bucket`] can give a token back,
 //! [`keyed`] bounds the number of buckets, and [`limit`] carries fills over when a limit changes.
 
+mod asked;
 mod bucket;
 mod charge;
 mod key;
@@ -12,5 +13,5 @@ mod shape;
 mod store;
 
 pub use charge::{Charge, charge};
-pub use key::RateSubject;
+pub use key::{RateSubject, tenant_of};
 pub use limit::{RateLimit, RateView};

@@ -266,3 +266,21 @@ fn concurrent_takers_get_the_burst_and_reloads_lose_none() {
         assert_eq!(take(&old, A, 9999, now), 400);
     }
 }
+
+#[test]
+fn what_was_asked_for_is_known_over_a_reload_refused_or_not_and_another_key_begins_anew() {
+    let now = Instant::now();
+    let limit = RateLimit::new(&plan(1, 1, RateKey::ClientIp, 10), now);
+    let ask = |limit: &RateLimit| (0..5).for_each(|_| assert!(take(limit, A, 1, now) <= 1));
+    assert_eq!(limit.propose(0.0, now), None);
+    ask(&limit);
+    let wider = limit.reshape(&plan(2, 2, RateKey::ClientIp, 10), now);
+    ask(&limit); // by one who still holds the old shape
+    ask(&wider);
+    assert_eq!(wider.propose(0.0, now).unwrap().seen, 15);
+    let together = wider.reshape(&plan(2, 2, RateKey::None, 10), now);
+    assert_eq!(together.propose(0.0, now), None);
+    ask(&together);
+    assert_eq!(together.propose(0.0, now).unwrap().seen, 5);
+    assert_eq!(together.uncounted(), 0);
+}
