@@ -66,6 +66,8 @@ catalogue! {
         "Requests that a limit in shadow would have refused.";
     RETRIES = Counter "tidegate_retries_total" ["upstream", "result"]
         "Retries by how they ended: success, failure, or budget where none was left to make one.";
+    QUEUE_PREDICTED_WAIT = Histogram "tidegate_queue_predicted_wait_seconds" ["upstream"]
+        "How long those who waited for a permit were thought to wait when they came.";
     QUEUE_WAIT = Histogram "tidegate_queue_wait_seconds" ["upstream"]
         "How long requests waited for a permit of the upstream.";
     UPSTREAM_CONNECT = Histogram "tidegate_upstream_connect_seconds" ["upstream"]
@@ -90,8 +92,22 @@ catalogue! {
         "Most requests at once; the endpoint is empty where one limit counts the whole upstream.";
     CONCURRENCY_IN_FLIGHT = Gauge "tidegate_concurrency_in_flight" ["upstream", "endpoint"]
         "Requests that hold a permit; the endpoint is empty where one limit counts the whole upstream.";
+    CONCURRENCY_CAPACITY = Gauge "tidegate_concurrency_capacity" ["upstream", "endpoint", "quantile"]
+        "How many requests at once the endpoint is believed to work on: quantiles of the belief.";
+    CONCURRENCY_SLOWNESS = Gauge "tidegate_concurrency_slowness_ratio" ["upstream", "endpoint"]
+        "How slow the endpoint is believed to be against its baselines; 1 is as usual.";
+    CONCURRENCY_SHARED = Gauge "tidegate_concurrency_shared_ratio" ["upstream", "endpoint"]
+        "How likely it is that the endpoint stretches all requests alike, and does not queue them.";
+    CONCURRENCY_BASELINE = Gauge "tidegate_concurrency_baseline_seconds" ["upstream", "endpoint", "route"]
+        "How long a request of the route is believed to take where nothing waits.";
+    CONCURRENCY_PROBES = Counter "tidegate_concurrency_probes_total" ["upstream", "endpoint"]
+        "Looks above and below the limit.";
     QUEUE_DEPTH = Gauge "tidegate_queue_depth" ["upstream"]
         "Requests that wait for a permit.";
+    PRESSURE_LEVEL = Gauge "tidegate_pressure_level" []
+        "How much this process gives up for its own health: 0 nothing, to 4 all but critical.";
+    PRESSURE_SIGNAL = Gauge "tidegate_pressure_signal" ["signal"]
+        "What the level is found from: shares from 0 to 1, and runtime_lag in seconds; unknown ones are missing.";
     CONNECTIONS = Gauge "tidegate_connections" ["listener"]
         "Open connections of clients.";
     CONNECTIONS_REJECTED = Counter "tidegate_connections_rejected_total" ["listener", "reason"]

@@ -20,7 +20,7 @@ impl Exposition {
         Self::default()
     }
 
-    /// One series of `metric`, a value for each of its labels in the catalogue's order.
+    /// One series of the gauge `metric`, a value for each of its labels in the catalogue's order.
     pub fn gauge<const N: usize>(&mut self, metric: &Metric, labels: [&str; N], value: f64) {
         debug_assert_eq!(
             metric.kind,
@@ -28,6 +28,21 @@ impl Exposition {
             "{} is no gauge",
             metric.name
         );
+        self.series(metric, labels, value);
+    }
+
+    /// The same of a counter that the thing itself keeps.
+    pub fn counter<const N: usize>(&mut self, metric: &Metric, labels: [&str; N], value: f64) {
+        debug_assert_eq!(
+            metric.kind,
+            MetricKind::Counter,
+            "{} is no counter",
+            metric.name
+        );
+        self.series(metric, labels, value);
+    }
+
+    fn series<const N: usize>(&mut self, metric: &Metric, labels: [&str; N], value: f64) {
         debug_assert_eq!(metric.labels.len(), N, "{} has other labels", metric.name);
         let page = self
             .groups

@@ -35,6 +35,7 @@ type RouteKey = (Option<RouteName>, Option<UpstreamName>, Priority);
 pub struct UpstreamHandles {
     retries: [Counter; 3],
     queue_wait: Histogram,
+    queue_predicted: Histogram,
     connect: Histogram,
     first_byte: Histogram,
     stale_connections: Counter,
@@ -123,6 +124,7 @@ impl Telemetry {
             retries: RetryResult::ALL
                 .map(|result| recorder.counter(&catalog::RETRIES, [name, result.as_str()])),
             queue_wait: recorder.histogram(&catalog::QUEUE_WAIT, [name]),
+            queue_predicted: recorder.histogram(&catalog::QUEUE_PREDICTED_WAIT, [name]),
             connect: recorder.histogram(&catalog::UPSTREAM_CONNECT, [name]),
             first_byte: recorder.histogram(&catalog::UPSTREAM_FIRST_BYTE, [name]),
             stale_connections: recorder.counter(&catalog::UPSTREAM_STALE_CONNECTIONS, [name]),
@@ -194,9 +196,10 @@ impl UpstreamHandles {
         }
     }
 
-    /// A request waited for a permit.
-    pub fn queue_wait(&self, wait: Duration) {
+    /// A request waited for a permit, and was thought to wait for `predicted`.
+    pub fn queue_wait(&self, wait: Duration, predicted: Duration) {
         self.queue_wait.record(wait);
+        self.queue_predicted.record(predicted);
     }
 
     /// A connection was made.

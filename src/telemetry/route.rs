@@ -108,6 +108,13 @@ impl RouteHandles {
         self.faults.write().entry(key).or_insert(counter);
     }
 
+    /// How long `share` (0 to 1) of the requests that ended well took, at most an eighth off; `None` where there
+    /// were fewer than `fewest`.
+    #[must_use]
+    pub fn percentile(&self, share: f64, fewest: u64) -> Option<Duration> {
+        self.tally.percentile(share, fewest)
+    }
+
     /// A request was shed.
     pub fn shed(&self, reason: ShedReason) {
         self.tally.shed(reason);

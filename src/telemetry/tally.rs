@@ -51,6 +51,15 @@ impl Tally {
         }
     }
 
+    pub(super) fn percentile(&self, share: f64, fewest: u64) -> Option<Duration> {
+        if self.good.load(Relaxed) < fewest {
+            return None;
+        }
+        let mut counts = LatencyCounts::default();
+        self.latency.add_to(&mut counts);
+        counts.quantile_since(&LatencyCounts::default(), share)
+    }
+
     pub(super) fn offered(&self) {
         self.offered.fetch_add(1, Relaxed);
     }
