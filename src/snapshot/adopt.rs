@@ -4,7 +4,10 @@
 //! | --- | --- | --- |
 //! | token buckets | route and limit name | fills are kept in proportion; another `key` starts anew |
 //! | in-flight count, queue | upstream name | kept; a smaller queue refuses the newest beyond it |
+//! | learned limit, its beliefs, in-flight count | upstream name and address | kept and clamped to other bounds; another law begins where the limit is; a new endpoint begins with what its siblings learned |
+//! | share of places, baseline of a route | upstream name and route name | kept; another `share` holds from the next place on |
 //! | retry budget, round-robin cursor | upstream name | kept |
+//! | what was asked of limits, what they came to | as the limits | kept; another `key` or `mode` starts anew |
 //! | health, ejection, slow start, in-flight | upstream name and address | kept |
 //! | connections | upstream name and address | kept, unless what is spoken over them changed |
 //! | DNS answers | name and `[dns]` | kept; another `[dns]` asks anew and serves the old answer until then |
@@ -12,6 +15,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
+    num::NonZeroU32,
     sync::Arc,
 };
 
@@ -21,12 +25,13 @@ use super::{
     checks::Checks,
     gates::Gates,
     lookups::Lookups,
+    roster::Roster,
     whole::{ConfigFacts, RouteLive, Snapshot, Target, UpstreamLive},
 };
 use crate::{
-    admission::RateLimit,
+    admission::{RateLimit, RouteNumber},
     config::{ActionPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
-    names::{EndpointId, LimitId, UpstreamName},
+    names::{EndpointId, LimitId, RouteName, UpstreamName},
     pool::{Registry, Seat, Seats},
     route,
     telemetry::Telemetry,
@@ -74,16 +79,17 @@ impl Ground {
             .plan
             .upstreams
             .values()
-            .map(|plan| Arc::new(self.upstream(plan, &loaded.files)))
+            .map(|plan| Arc::new(self.upstream(plan, &loaded.files, now)))
             .collect();
         let indices: BTreeMap<&UpstreamName, usize> =
             loaded.plan.upstreams.keys().zip(0..).collect();
+        let numbers = number_routes(&loaded.plan.routes, &upstreams);
         let mut limits = HashMap::new();
         let routes = loaded
             .plan
             .routes
             .iter()
-            .map(|plan| self.route(plan, &indices, &mut limits, now))
+            .map(|plan| self.route(plan, &indices, &numbers, &mut limits, now))
             .collect();
         self.limits = limits;
         self.gates
@@ -101,9 +107,12 @@ impl Ground {
         snapshot
     }
 
-    /// Lets go of connections that rested too long and of endpoints that nothing has named for long.
+    /// Lets go of connections that rested too long and of endpoints that nothing has named for long, and notes what
+    /// limits were asked for and came to. To be called every few seconds.
     pub fn sweep(&self, now: Instant) {
         self.endpoints.sweep(now);
+        self.gates.sweep(now);
+        self.limits.values().for_each(|limit| limit.gather(now));
     }
 
     /// Ends every loop. What is running on connections goes on.
@@ -112,22 +121,33 @@ impl Ground {
         self.checks.stop();
     }
 
-    fn upstream(&mut self, plan: &Arc<UpstreamPlan>, files: &Files) -> UpstreamLive {
+    fn upstream(&mut self, plan: &Arc<UpstreamPlan>, files: &Files, now: Instant) -> UpstreamLive {
         let handles = self.telemetry.upstream(&plan.name);
-        let kept = self.gates.of(plan, files, &handles);
+        let kept = self.gates.of(plan, files, &handles, now);
         let answers: Vec<_> = plan
             .endpoints
             .iter()
             .filter_map(|endpoint| self.lookups.answer(&endpoint.source))
             .collect();
-        let seats = self.seats(plan);
+        let seats = Arc::new(self.seats(plan));
+        let ids = || seats.as_slice().iter().map(|seat| &seat.endpoint.id);
+        let roster = Arc::new(Roster::new(
+            Arc::clone(&seats),
+            ids().map(|id| kept.gate.lane(id)).collect(),
+            plan.balance,
+            Arc::clone(&kept.turn),
+        ));
+        self.gates.follow(&plan.name, &roster);
+        kept.gate.follow(Arc::clone(&roster) as _, &ids().collect());
         UpstreamLive {
             plan: Arc::clone(plan),
             gate: kept.gate,
             budget: kept.budget,
             turn: kept.turn,
             connector: kept.connector,
-            seats,
+            found: kept.found,
+            seats: Arc::clone(&seats),
+            roster,
             answers,
             handles,
         }
@@ -163,6 +183,7 @@ impl Ground {
         &self,
         plan: &Arc<RoutePlan>,
         indices: &BTreeMap<&UpstreamName, usize>,
+        numbers: &Numbers,
         limits: &mut HashMap<LimitId, Arc<RateLimit>>,
         now: Instant,
     ) -> RouteLive {
@@ -175,8 +196,10 @@ impl Ground {
                 .iter()
                 .filter_map(|share| {
                     let upstream = *indices.get(&share.upstream)?;
+                    let route = numbers.get(&(upstream, plan.name.clone()));
                     Some(Target {
                         upstream,
+                        route: route.copied().unwrap_or_default(),
                         handles: handles(Some(&share.upstream)),
                     })
                 })
@@ -202,5 +225,31 @@ impl Ground {
             targets,
             handles: handles(None),
         }
+    }
+}
+
+/// How the gate of an upstream (by its index) numbers a route.
+type Numbers = HashMap<(usize, RouteName), RouteNumber>;
+
+/// Has each gate number the routes that use it.
+fn number_routes(routes: &[Arc<RoutePlan>], upstreams: &[Arc<UpstreamLive>]) -> Numbers {
+    let mut numbers = Numbers::new();
+    for (index, upstream) in upstreams.iter().enumerate() {
+        let named: Vec<_> = routes
+            .iter()
+            .filter(|route| forwards_to(route, &upstream.plan.name))
+            .map(|route| (route.name.clone(), route.share.map(NonZeroU32::get)))
+            .collect();
+        let given = upstream.gate.routes(&named);
+        let keys = named.into_iter().map(|(name, _)| (index, name));
+        numbers.extend(keys.zip(given));
+    }
+    numbers
+}
+
+fn forwards_to(route: &RoutePlan, upstream: &UpstreamName) -> bool {
+    match &route.action {
+        ActionPlan::Forward(split) => split.iter().any(|share| share.upstream == *upstream),
+        ActionPlan::Respond { .. } | ActionPlan::Redirect { .. } => false,
     }
 }

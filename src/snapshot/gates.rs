@@ -2,6 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use tokio::time::Instant;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use super::{Found, Roster};
 use crate::{
     admission::{Gate, RetryBudget},
     balance::Turn,
@@ -15,14 +22,20 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     of: HashMap<UpstreamName, Entry>,
+    tasks: TaskTracker,
 }
 
 #[derive(Debug)]
 struct Entry {
     gate: Arc<Gate>,
+    /// Ends the loop in which the gate's limits are learned.
+    _learns: DropGuard,
     budget: Arc<RetryBudget>,
     turn: Arc<Turn>,
     connector: Arc<Connector>,
+    found: Arc<Found>,
+    /// The endpoints in force, once there is a snapshot with them.
+    roster: Option<Arc<Roster>>,
     plan: Arc<UpstreamPlan>,
     files: [u8; 32],
 }
@@ -34,6 +47,7 @@ pub(super) struct Kept {
     pub(super) budget: Arc<RetryBudget>,
     pub(super) turn: Arc<Turn>,
     pub(super) connector: Arc<Connector>,
+    pub(super) found: Arc<Found>,
 }
 
 // === impl Gates ===
@@ -45,15 +59,25 @@ impl Gates {
         plan: &Arc<UpstreamPlan>,
         files: &Files,
         handles: &Arc<UpstreamHandles>,
+        now: Instant,
     ) -> Kept {
         let tls = files.upstreams.get(&plan.name).cloned();
-        let entry = self.of.entry(plan.name.clone()).or_insert_with(|| Entry {
-            gate: Arc::new(Gate::new(&plan.concurrency)),
-            budget: RetryBudget::new(),
-            turn: Arc::default(),
-            connector: Arc::new(Connector::new(plan, tls.clone(), Arc::clone(handles))),
-            plan: Arc::clone(plan),
-            files: files.fingerprint,
+        let tasks = &self.tasks;
+        let entry = self.of.entry(plan.name.clone()).or_insert_with(|| {
+            let gate = Arc::new(Gate::new(&plan.name, &plan.concurrency));
+            let stop = CancellationToken::new();
+            tasks.spawn(Arc::clone(&gate).learn(stop.clone()));
+            Entry {
+                gate,
+                _learns: stop.drop_guard(),
+                budget: RetryBudget::new(),
+                turn: Arc::default(),
+                connector: Arc::new(Connector::new(plan, tls.clone(), Arc::clone(handles))),
+                found: Arc::new(Found::new(plan.concurrency.mode, now)),
+                roster: None,
+                plan: Arc::clone(plan),
+                files: files.fingerprint,
+            }
         });
         let named = if entry.files == files.fingerprint {
             NamedFiles::Same
@@ -76,6 +100,24 @@ impl Gates {
             budget: Arc::clone(&entry.budget),
             turn: Arc::clone(&entry.turn),
             connector: Arc::clone(&entry.connector),
+            found: Arc::clone(&entry.found),
+        }
+    }
+
+    /// From now on the upstream of this name has the endpoints of `roster`.
+    pub(super) fn follow(&mut self, name: &UpstreamName, roster: &Arc<Roster>) {
+        if let Some(entry) = self.of.get_mut(name) {
+            entry.roster = Some(Arc::clone(roster));
+        }
+    }
+
+    /// Looks for places that came free unseen, and at what limits have come to.
+    pub(super) fn sweep(&self, now: Instant) {
+        for entry in self.of.values() {
+            entry.gate.pump();
+            if let Some(roster) = &entry.roster {
+                entry.found.look(&entry.plan, roster, now);
+            }
         }
     }
 

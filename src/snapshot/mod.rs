@@ -6,9 +6,13 @@
 
 mod adopt;
 mod checks;
+mod found;
 mod gates;
 mod lookups;
+mod roster;
 mod whole;
 
 pub use adopt::Ground;
+pub use found::Found;
+pub use roster::{Besides, Roster};
 pub use whole::{ConfigFacts, NameLive, RouteLive, Snapshot, Target, UpstreamLive};

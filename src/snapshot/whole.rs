@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
+use super::{Found, Roster};
 use crate::{
-    admission::{Gate, RateLimit, RetryBudget},
+    admission::{Gate, RateLimit, RetryBudget, RouteNumber},
     balance::Turn,
     config::{ConfigHash, EndpointSource, Plan, RoutePlan, UpstreamPlan},
     names::{EndpointId, ListenerName, UpstreamName},
@@ -60,6 +61,8 @@ pub struct RouteLive {
 pub struct Target {
     /// Its index in [`Snapshot::upstreams`].
     pub upstream: usize,
+    /// The route, as the upstream's gate numbers it.
+    pub route: RouteNumber,
     /// What is counted of the route's requests to it.
     pub handles: Arc<RouteHandles>,
 }
@@ -89,7 +92,11 @@ pub struct UpstreamLive {
     /// The round-robin cursor.
     pub turn: Arc<Turn>,
     /// Its endpoints as they are now.
-    pub seats: Seats,
+    pub seats: Arc<Seats>,
+    /// The same, with what admission knows of them.
+    pub roster: Arc<Roster>,
+    /// What its limit came to in the last hour.
+    pub found: Arc<Found>,
     /// What its names said last; empty where all endpoints are addresses.
     pub answers: Vec<Answer>,
     /// How connections to it are made.
