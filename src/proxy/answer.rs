@@ -45,7 +45,8 @@ pub(super) fn carry(reply: Reply, mut trail: Trail) -> Response<Body> {
         let mut upstream = Response::from_parts(head, body);
         let server = hyper::upgrade::on(&mut upstream);
         let (head, body) = upstream.into_parts();
-        upgrade::open(client, server, held.into_tunnel(body), trail);
+        drop(held); // a tunnel may last for hours: its place goes back, the endpoint counts it while `body` lives
+        upgrade::open(client, server, body, trail);
         return Response::from_parts(head, Body::empty());
     }
     let (mut head, body) = response.into_parts();

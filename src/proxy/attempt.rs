@@ -4,28 +4,27 @@
 //! idempotent methods whose body is still there. It goes to another endpoint where one can serve, and spends
 //! from the upstream's retry budget.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{Method, Request, StatusCode, header};
 use tokio::time::Instant;
 
-use super::{pick::pick, replay::Replay, trail::Trail};
+use super::{
+    hedge::{self, Pair},
+    held::Held,
+    once,
+    replay::Replay,
+    trail::Trail,
+};
 use crate::{
-    admission::{LiveGuard, Outcome, Permit, RetryGuard},
-    config::{HostPolicy, RetryOn, RetryPlan},
+    admission::{Load, RetryGuard, Wish},
+    config::{RetryOn, RoutePlan},
     fault::{Fault, Kind},
     pool::SendBody,
     snapshot::UpstreamLive,
     telemetry::RetryResult,
-    upstream::{self, AttemptError, Judge, Progress, Reuse, Sent},
+    upstream::{AttemptError, Progress, Reuse, Sent},
 };
-
-/// What a request holds of its upstream until its last byte: the permit, and its part in the retry budget.
-#[derive(Debug)]
-pub(super) struct Held {
-    permit: Permit<usize>,
-    live: LiveGuard,
-}
 
 /// How a try ended, seen from whether another may follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,69 +37,54 @@ enum Ended {
     Answered(StatusCode),
 }
 
-// === impl Held ===
-
-impl Held {
-    /// A place at the upstream.
-    pub(super) fn new(permit: Permit<usize>, upstream: &UpstreamLive) -> Self {
-        Self {
-            permit,
-            live: upstream.budget.begin(),
-        }
-    }
-
-    /// Where the permit lets the request go: an index into the upstream's seats.
-    fn seat(&self) -> usize {
-        *self.permit.endpoint()
-    }
-
-    /// The request ended.
-    pub(super) fn end(self, outcome: Outcome) {
-        self.permit.end(outcome);
-        drop(self.live);
-    }
-
-    /// The answer opened a tunnel: the place goes back, the endpoint keeps counting while `body` lives.
-    pub(super) fn into_tunnel<B>(self, body: B) -> B {
-        self.permit.end(Outcome::Ignored);
-        body
-    }
-
-    /// The body broke on its way: that counts against its endpoint, where it is the endpoint's doing.
-    pub(super) fn blame(&self, trail: &Trail, fault: &Fault) {
-        if let Some(upstream) = trail.upstream()
-            && let Some(seat) = upstream.seats.get(self.seat())
-        {
-            judge(upstream).broke_off(seat, fault);
-        }
-    }
+/// What is asked of the tries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// The route's.
+    pub(super) plan: &'a RoutePlan,
+    /// What was asked of admission.
+    pub(super) wish: Wish,
 }
 
 /// Tries until there is an answer, or no further try is allowed.
 ///
 /// # Cancel safety
-/// Dropped, it ends the running try; its connection is closed.
+/// Dropped, it ends the running try; its connection is closed. Where the limit is learned, the try goes on for a
+/// while as a ghost.
 pub(super) async fn run(
-    upstream: &UpstreamLive,
-    plan: &RetryPlan,
-    held: &mut Held,
+    upstream: &Arc<UpstreamLive>,
+    terms: Terms<'_>,
+    mut held: Held,
     request: Request<SendBody>,
-    deadline: Option<Instant>,
     trail: &mut Trail,
-) -> Result<Sent, Fault> {
+) -> Result<(Sent, Held), Fault> {
+    let plan = &terms.plan.retry;
+    let deadline = terms.wish.deadline;
     let mut replay = Replay::of(plan, request);
     let mut retrying: Option<Leave> = None;
     let mut tried = Vec::new();
     let mut reuse = Reuse::Allowed;
     loop {
-        let seat = held.seat();
+        let seat = held.seat;
         let request = replay.next()?;
-        let result = one(upstream, seat, request, deadline, reuse, trail).await;
+        let hedged = hedge::of(&terms, &replay, trail).filter(|_| tried.is_empty());
+        let result;
+        (held, result) = match hedged {
+            Some((after, spare)) => {
+                let pair = Pair {
+                    request,
+                    spare,
+                    after,
+                };
+                hedge::run(upstream, held, pair, &terms, trail).await
+            }
+            None => once::run(upstream, held, request, &terms, reuse, trail).await,
+        };
         let retried = retrying.take().is_some();
         let (ended, failure) = match result {
             Ok(sent) if !asks_for_another(plan.on, &replay, &sent) => {
                 told(upstream, retried, RetryResult::Success);
-                return Ok(sent);
+                return Ok((sent, held));
             }
             Ok(sent) => (Ended::Answered(sent.response.status()), Ok(sent)),
             Err(mut error) => {
@@ -114,17 +98,19 @@ pub(super) async fn run(
         told(upstream, retried, RetryResult::Failure);
         let left = trail.attempts < plan.attempts.get() && is_ahead(deadline);
         if !(left && may_follow(plan.on, replay.idempotent(), ended) && replay.is_whole()) {
-            return failure;
+            return failure.map(|sent| (sent, held));
         }
-        let Some(leave) = leave(upstream, ended, deadline).await else {
+        let allowed = trail.entrance.pressure.retries_allowed();
+        let Some(leave) = leave(upstream, ended, deadline, allowed).await else {
             upstream.handles.retry(RetryResult::Budget);
-            return failure;
+            return failure.map(|sent| (sent, held));
         };
-        drop(failure); // an answer that is not passed on: its connection is closed
         tried.push(seat);
-        if let Some(next) = pick(upstream, &tried).or_else(|| pick(upstream, &[])) {
-            held.permit.replace_endpoint(next);
+        if held.again(upstream, &terms.wish, &tried).await.is_err() {
+            upstream.handles.retry(RetryResult::Budget);
+            return failure.map(|sent| (sent, held)); // no place for a second try: the first one's end is the answer
         }
+        drop(failure); // an answer that is not passed on: its connection is closed
         retrying = Some(leave);
     }
 }
@@ -146,7 +132,15 @@ const ASKS: u32 = 8;
 const BETWEEN_ASKS: Duration = Duration::from_millis(10);
 
 /// Asks the budget; `None` where it has no room, or not in time.
-async fn leave(upstream: &UpstreamLive, ended: Ended, deadline: Option<Instant>) -> Option<Leave> {
+async fn leave(
+    upstream: &UpstreamLive,
+    ended: Ended,
+    deadline: Option<Instant>,
+    allowed: bool,
+) -> Option<Leave> {
+    if !allowed {
+        return None; // this process is short of something itself
+    }
     if ended == Ended::Unsent {
         return Some(Leave::Free);
     }
@@ -162,55 +156,27 @@ async fn leave(upstream: &UpstreamLive, ended: Ended, deadline: Option<Instant>)
         if !is_ahead(deadline) {
             return None;
         }
-        if let Some(guard) = upstream.budget.try_retry() {
+        if let Some(guard) = upstream.budget.try_retry(load_of(upstream)) {
             return Some(Leave::Lent { _guard: guard });
         }
     }
     None
 }
 
+/// Whether the upstream has places for all.
+pub(super) fn load_of(upstream: &UpstreamLive) -> Load {
+    if upstream.gate.is_shedding() {
+        Load::Shedding
+    } else {
+        Load::Bearable
+    }
+}
+
 fn is_ahead(deadline: Option<Instant>) -> bool {
     deadline.is_none_or(|deadline| Instant::now() < deadline)
 }
 
-/// One try at one endpoint.
-async fn one(
-    upstream: &UpstreamLive,
-    seat: usize,
-    mut request: Request<SendBody>,
-    deadline: Option<Instant>,
-    reuse: Reuse,
-    trail: &mut Trail,
-) -> Result<Sent, Box<AttemptError>> {
-    let Some(chosen) = upstream.seats.get(seat) else {
-        return Err(Box::new(AttemptError::ours(Fault::new(Kind::Internal))));
-    };
-    let own_host = upstream.plan.host == HostPolicy::Upstream;
-    if own_host || !request.headers().contains_key(header::HOST) {
-        request
-            .headers_mut()
-            .insert(header::HOST, chosen.authority.clone());
-    }
-    trail.attempts = trail.attempts.saturating_add(1);
-    trail.endpoint = Some(chosen.endpoint.id.address);
-    let result = upstream::send(&upstream.connector, chosen, request, deadline, reuse).await;
-    if let Ok(sent) = &result {
-        trail.timings.connect = sent.connect.or(trail.timings.connect);
-        trail.timings.first_byte = Some(sent.first_byte);
-    }
-    judge(upstream).attempted(chosen, &result);
-    result
-}
-
-fn judge(upstream: &UpstreamLive) -> Judge<'_> {
-    Judge {
-        seats: &upstream.seats,
-        plan: &upstream.plan,
-        handles: &upstream.handles,
-    }
-}
-
-fn told(upstream: &UpstreamLive, retried: bool, result: RetryResult) {
+pub(super) fn told(upstream: &UpstreamLive, retried: bool, result: RetryResult) {
     if retried {
         upstream.handles.retry(result);
     }

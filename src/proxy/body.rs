@@ -12,9 +12,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
-use super::{attempt::Held, trail::Trail, trailers};
+use super::{held::Held, trail::Trail, trailers};
 use crate::{
-    admission::Outcome,
     fault::{Fault, Kind, Stage},
     upstream::ReplyBody,
 };
@@ -29,9 +28,12 @@ pin_project! {
         #[pin]
         timer: Sleep,
         waiting: bool,
+        stalls_at: Instant,
         deadline: Option<Instant>,
         patience: Duration,
         held: Option<Held>,
+        // When the place goes back although the body still runs.
+        lingers_until: Option<Instant>,
         trail: Trail,
     }
 }
@@ -56,8 +58,10 @@ impl GateBody {
             reply,
             timer,
             waiting: false,
+            stalls_at: Instant::now(),
             deadline,
             patience,
+            lingers_until: held.lingers().map(|lingers| Instant::now() + lingers),
             held: Some(held),
             trail,
         };
@@ -79,15 +83,22 @@ impl http_body::Body for GateBody {
         let mut this = self.project();
         let polled = this.reply.as_mut().poll_frame(cx);
         if polled.is_pending() {
-            let now = Instant::now();
             if !std::mem::replace(this.waiting, true) {
-                let stalled = now + *this.patience;
-                this.timer.as_mut().reset(
-                    this.deadline
-                        .map_or(stalled, |deadline| deadline.min(stalled)),
-                );
+                *this.stalls_at = Instant::now() + *this.patience;
+                let first = earliest(*this.stalls_at, *this.deadline, *this.lingers_until);
+                this.timer.as_mut().reset(first);
             }
-            ready!(this.timer.poll(cx));
+            ready!(this.timer.as_mut().poll(cx));
+            if this
+                .lingers_until
+                .is_some_and(|until| until <= Instant::now())
+            {
+                *this.lingers_until = None;
+                this.held.iter_mut().for_each(Held::give_place_back);
+                let next = earliest(*this.stalls_at, *this.deadline, None);
+                this.timer.as_mut().reset(next);
+                ready!(this.timer.as_mut().poll(cx));
+            }
             let over = this
                 .deadline
                 .is_some_and(|deadline| deadline <= Instant::now());
@@ -132,12 +143,21 @@ impl http_body::Body for GateBody {
     }
 }
 
+/// What the timer waits for first.
+fn earliest(
+    stalls_at: Instant,
+    deadline: Option<Instant>,
+    lingers_until: Option<Instant>,
+) -> Instant {
+    deadline
+        .into_iter()
+        .chain(lingers_until)
+        .fold(stalls_at, Instant::min)
+}
+
 /// The last byte has gone.
 fn end_well(held: &mut Option<Held>, trail: &mut Trail) {
-    if let Some(held) = held.take() {
-        let took = trail.timings.first_byte.unwrap_or_default();
-        held.end(Outcome::Succeeded { took });
-    }
+    drop(held.take());
     trail.tell_success();
 }
 
@@ -145,7 +165,6 @@ fn end_well(held: &mut Option<Held>, trail: &mut Trail) {
 fn cut(held: &mut Option<Held>, trail: &mut Trail, fault: &Fault) -> Cut {
     if let Some(held) = held.take() {
         held.blame(trail, fault);
-        held.end(Outcome::Dropped);
     }
     trail.tell_fault(fault);
     Cut(fault.kind)

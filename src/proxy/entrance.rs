@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio_util::task::TaskTracker;
 
 use crate::{
+    admission::Pressure,
     names::Priority,
     snapshot::Snapshot,
     telemetry::{AccessLog, RouteHandles, Telemetry},
@@ -19,8 +21,12 @@ pub struct Entrance {
     pub telemetry: Arc<Telemetry>,
     /// The access log.
     pub access: Arc<AccessLog>,
+    /// How short the process itself is of what it lives on.
+    pub pressure: Arc<Pressure>,
     /// What is counted of requests that reached no route.
     pub(super) nowhere: Arc<RouteHandles>,
+    /// Where tries run whose clients left. Each ends by itself, in bounded time.
+    pub(super) ghosts: TaskTracker,
 }
 
 impl Entrance {
@@ -30,13 +36,16 @@ impl Entrance {
         snapshot: Arc<ArcSwap<Snapshot>>,
         telemetry: Arc<Telemetry>,
         access: Arc<AccessLog>,
+        pressure: Arc<Pressure>,
     ) -> Self {
         let nowhere = telemetry.route(None, None, Priority::Normal);
         Self {
             snapshot,
             telemetry,
             access,
+            pressure,
             nowhere,
+            ghosts: TaskTracker::new(),
         }
     }
 }

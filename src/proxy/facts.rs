@@ -91,6 +91,11 @@ impl ConnectionFacts {
         }
     }
 
+    /// Whether the peer's own word on how its requests are treated counts.
+    pub(super) const fn peer_trust(&self) -> Peer {
+        self.trust()
+    }
+
     const fn trust(&self) -> Peer {
         if self.trusted {
             Peer::Trusted

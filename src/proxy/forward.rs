@@ -9,16 +9,18 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use super::{
-    attempt::{self, Held},
+    attempt::{self, Terms},
     head::Checked,
     headers::{self, Outgoing},
-    pick::{Picker, why_none},
+    held::Held,
+    pick::why_none,
+    steer::{self, Steering},
     trail::Trail,
     upgrade,
     upload::Upload,
 };
 use crate::{
-    admission::{Charge, Denied, Outcome},
+    admission::{self, Charge, Denied, Wish},
     config::RoutePlan,
     fault::{Fault, Kind},
     names::TrafficClass,
@@ -44,7 +46,7 @@ pub(super) struct Reply {
 /// Takes a request to an upstream's answer.
 pub(super) async fn forward(
     live: &RouteLive,
-    checked: Checked,
+    (checked, steering): (Checked, Steering),
     mut parts: request::Parts,
     body: Body,
     charge: Charge<'_>,
@@ -53,8 +55,15 @@ pub(super) async fn forward(
     let upstream = Arc::clone(trail.upstream().ok_or_else(|| Fault::new(Kind::Internal))?);
     let plan = &live.plan;
     check_length(&body, plan)?;
-    let deadline = plan.timeout.map(|timeout| trail.began + timeout);
-    let mut held = admit(&upstream, plan, deadline, charge, trail).await?;
+    let wish = Wish {
+        priority: steering.priority.unwrap_or(plan.priority),
+        route: trail.route_number(),
+        tenant: admission::tenant_of(&plan.tenant, trail.client, &parts.headers),
+        deadline: steering.deadline(trail.began, plan.timeout),
+        retry: steering.again,
+    };
+    let held = admit(&upstream, &wish, charge, trail).await?;
+    steer::strip(&mut parts.headers, trail.connection.peer_trust());
     let client = parts
         .extensions
         .remove::<OnUpgrade>()
@@ -64,15 +73,16 @@ pub(super) async fn forward(
         .then(|| parts.headers.get(header::UPGRADE).cloned())
         .flatten();
     let request = outgoing(plan, &checked, parts, body, trail)?;
-    let sent = match attempt::run(&upstream, &plan.retry, &mut held, request, deadline, trail).await
-    {
-        Ok(sent) => sent,
-        Err(fault) => {
-            held.end(outcome_of(&fault));
-            return Err(fault);
-        }
-    };
-    answered(sent, held, deadline, client, asked.as_ref(), plan, trail)
+    let (sent, held) = attempt::run(&upstream, Terms { plan, wish }, held, request, trail).await?;
+    answered(
+        sent,
+        held,
+        wish.deadline,
+        client,
+        asked.as_ref(),
+        plan,
+        trail,
+    )
 }
 
 /// A body whose length is known to be over the limit is refused before anybody is asked.
@@ -86,23 +96,21 @@ fn check_length(body: &Body, plan: &RoutePlan) -> Result<(), Fault> {
 /// Waits for a place. Where there is none, what the rate limits took is given back.
 async fn admit(
     upstream: &Arc<UpstreamLive>,
-    plan: &RoutePlan,
-    deadline: Option<Instant>,
+    wish: &Wish,
     charge: Charge<'_>,
     trail: &mut Trail,
 ) -> Result<Held, Fault> {
     let began = Instant::now();
-    match upstream
-        .gate
-        .admit(plan.priority, deadline, &Picker(upstream))
-        .await
-    {
+    match upstream.gate.admit(wish, &*upstream.roster).await {
         Ok(permit) => {
             let waited = permit.queued();
             trail.timings.admission = Some(trail.began.elapsed());
             trail.timings.queue = Some(waited);
-            if !waited.is_zero() {
-                upstream.handles.queue_wait(waited);
+            if let Some(predicted) = permit.predicted() {
+                upstream.handles.queue_wait(waited, predicted);
+            }
+            if let Some(reason) = permit.shadow() {
+                trail.handles().shadow_shed(reason);
             }
             trail.handles().admitted();
             Ok(Held::new(permit, upstream))
@@ -179,7 +187,6 @@ fn answered(
     let mut response = sent.response;
     let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if switching && !(client.is_some() && upgrade::agrees(asked, response.headers())) {
-        held.end(Outcome::Dropped);
         return Err(Fault::new(Kind::UpgradeFailed));
     }
     let (status, version) = (response.status(), trail.version());
@@ -192,17 +199,4 @@ fn answered(
         deadline,
         tunnel: client.filter(|_| switching),
     })
-}
-
-/// What a request that was not answered says of its upstream.
-fn outcome_of(fault: &Fault) -> Outcome {
-    use crate::fault::Cause;
-    match fault.facts().cause {
-        Cause::Client | Cause::Internal | Cause::Config => Outcome::Ignored,
-        Cause::Overload
-        | Cause::Communication
-        | Cause::Network
-        | Cause::Dns
-        | Cause::Application => Outcome::Dropped,
-    }
 }

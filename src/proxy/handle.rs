@@ -11,12 +11,14 @@ use super::{
     answer::{self, Asked},
     forward::{self, Reply},
     head::{self, Checked},
+    steer::Steering,
     trail::Trail,
 };
 use crate::{
     admission::{self, RateSubject},
     config::ActionPlan,
     fault::{Fault, Kind, ShedReason},
+    names::Priority,
     respond, route,
     snapshot::Snapshot,
 };
@@ -71,6 +73,9 @@ async fn steps(
         .routes
         .get(index)
         .ok_or_else(|| Fault::new(Kind::Internal))?;
+    let steering = Steering::of(&parts.headers, trail.connection.peer_trust(), checked.class);
+    let priority = steering.priority.unwrap_or(live.plan.priority);
+    withstand(priority, trail)?;
     let subject = RateSubject {
         client: trail.client,
         headers: &parts.headers,
@@ -83,7 +88,8 @@ async fn steps(
         ActionPlan::Forward(split) => {
             let target = route::split(split, &mut rand::rng());
             trail.takes_target(target);
-            let reply = forward::forward(live, checked, parts, body, charge, trail).await?;
+            let reply =
+                forward::forward(live, (checked, steering), parts, body, charge, trail).await?;
             Ok(Passed::There(Box::new(reply)))
         }
         ActionPlan::Respond { status, body } => {
@@ -109,4 +115,16 @@ fn find(snapshot: &Snapshot, checked: &Checked, parts: &request::Parts) -> Optio
         method: &parts.method,
         headers: &parts.headers,
     })
+}
+
+/// Sheds by class while the process itself is short of what it lives on.
+fn withstand(priority: Priority, trail: &Trail) -> Result<(), Fault> {
+    let pressure = &trail.entrance.pressure;
+    if pressure.admits(priority) {
+        if pressure.would_shed(priority) {
+            trail.handles().shadow_shed(ShedReason::ProcessPressure);
+        }
+        return Ok(());
+    }
+    Err(admission::pressed(&mut rand::rng()).into())
 }

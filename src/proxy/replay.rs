@@ -95,6 +95,12 @@ impl Replay {
         self.ready.is_some() || (self.head.is_some() && body)
     }
 
+    /// The same request once more, beside the one on its way; `None` where it has a body or may not be repeated.
+    pub(super) fn spare(&self) -> Option<Request<SendBody>> {
+        let head = self.head.clone()?;
+        matches!(self.body, KeptBody::Empty).then(|| Request::from_parts(head, SendBody::Empty))
+    }
+
     /// The request for the next try.
     pub(super) fn next(&mut self) -> Result<Request<SendBody>, Fault> {
         if let Some(request) = self.ready.take() {

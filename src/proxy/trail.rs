@@ -21,6 +21,7 @@ use super::{
     headers,
 };
 use crate::{
+    admission::RouteNumber,
     config::HeaderEdits,
     fault::{Fault, Kind, Stage},
     names::Protocol,
@@ -150,6 +151,15 @@ impl Trail {
         self.snapshot.upstream(target.upstream)
     }
 
+    /// How that upstream's gate numbers the route.
+    pub(super) fn route_number(&self) -> RouteNumber {
+        let target = self
+            .route_live()
+            .zip(self.target)
+            .and_then(|(route, target)| route.targets.get(target));
+        target.map(|target| target.route).unwrap_or_default()
+    }
+
     fn route_live(&self) -> Option<&RouteLive> {
         self.snapshot.routes.get(self.route?)
     }
@@ -178,7 +188,9 @@ impl Trail {
             }
         }
         handles.finished(status, self.timings.total);
-        self.entrance.access.write(&self.line(status, fault));
+        if fault.is_some() || self.entrance.pressure.log_sample() {
+            self.entrance.access.write(&self.line(status, fault));
+        }
     }
 
     /// What was sent; before that, what the fault would have sent. A client that left is 499 either way.
