@@ -1,11 +1,19 @@
 //! The loop that takes connections.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch::Receiver,
+    time::sleep,
+};
 
-use super::{connection, shared::Shared};
+use super::{
+    connection,
+    shared::Shared,
+    strain::{self, Strain},
+};
 
 /// The first pause after an error that says that this process is short of something.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -25,13 +33,15 @@ enum Next {
 ///
 /// At `max_connections` the connection is closed at once and counted as `limit`, as Envoy does: a client
 /// that waits in the kernel's backlog would only learn later, and from nobody.
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
+///
+/// While `strain` asks for it nothing is taken: who comes waits in the backlog, for the pause is meant to be short.
+pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, mut strain: Receiver<Strain>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let accepted = tokio::select! {
             biased; // stop first: a flood of connections must not delay the drain
             () = shared.stop_accepting.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = next(&listener, &mut strain) => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -55,6 +65,24 @@ pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
                 }
                 pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
             }
+        }
+    }
+}
+
+/// The next connection, taken while that is allowed.
+///
+/// # Cancel safety
+/// No connection is lost.
+async fn next(
+    listener: &TcpListener,
+    strain: &mut Receiver<Strain>,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    loop {
+        strain::until(strain, Strain::accepts).await;
+        tokio::select! {
+            biased; // the pause first: a flood of connections must not delay it
+            () = strain::until(strain, |strain| !strain.accepts()) => {}
+            accepted = listener.accept() => return accepted,
         }
     }
 }

@@ -20,6 +20,9 @@ use super::{classify::Standing, shared::Patience};
 pub(super) const LEFTOVER_TIME: Duration = Duration::from_secs(1);
 /// How much of it.
 pub(super) const LEFTOVER_BYTES: u64 = 64 * 1024;
+/// How long a connection may rest between requests while idle ones are closed: a client in the midst of several
+/// requests keeps it, and spares us a handshake.
+pub(super) const STRAINED_IDLE: Duration = Duration::from_secs(1);
 
 /// The record of one connection.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(super) struct Activity {
     failed: AtomicBool,
     /// A request body was given up before its end: more of it may come.
     unread: AtomicBool,
+    /// Idle connections are closed soon.
+    strained: AtomicBool,
     /// When `open` last fell to 0.
     quiet: Mark,
     /// The first byte of a head that is not whole yet.
@@ -88,6 +93,7 @@ impl Activity {
             tunnel: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            strained: AtomicBool::new(false),
             quiet: Mark::default(),
             head: Mark::default(),
             blocked: Mark::default(),
@@ -97,8 +103,25 @@ impl Activity {
         }
     }
 
-    pub(super) fn patience(&self) -> Patience {
-        self.patience
+    /// How long it may rest between requests.
+    pub(super) fn idle(&self) -> Duration {
+        if self.is_strained() {
+            self.patience.idle.min(STRAINED_IDLE)
+        } else {
+            self.patience.idle
+        }
+    }
+
+    /// Whether idle connections are closed soon.
+    pub(super) fn is_strained(&self) -> bool {
+        self.strained.load(Relaxed)
+    }
+
+    /// Takes over whether they are.
+    pub(super) fn strains(&self, strained: bool) {
+        if self.is_strained() != strained {
+            self.strained.store(strained, Relaxed);
+        }
     }
 
     pub(super) fn is_http2(&self) -> bool {
@@ -227,7 +250,7 @@ impl Activity {
 
     /// What comes due next, and when; `None` while all that is awaited is our own answer.
     pub(super) fn due(&self) -> Option<(Instant, Due)> {
-        let Patience { header, idle, body } = self.patience;
+        let (Patience { header, body, .. }, idle) = (self.patience, self.idle());
         let after = |mark: &Mark, wait: Duration, due| Some((mark.at(self.born)? + wait, due));
         [
             after(&self.lingering, LEFTOVER_TIME, Due::Closing),
@@ -347,6 +370,21 @@ mod tests {
         assert_eq!(due(&activity), (blocked, Due::Write));
         activity.wrote();
         assert_eq!(activity.due(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn under_strain_a_rest_is_short_and_nothing_else_is() {
+        let (activity, start) = activity();
+        activity.strains(true);
+        assert_eq!(due(&activity), (start + HEADER, Due::First));
+        activity.request();
+        assert_eq!(activity.due(), None);
+        advance(Duration::from_secs(5)).await;
+        activity.closes();
+        let quiet = start + Duration::from_secs(5);
+        assert_eq!(due(&activity), (quiet + STRAINED_IDLE, Due::Idle));
+        activity.strains(false);
+        assert_eq!(due(&activity), (quiet + IDLE, Due::Idle));
     }
 
     #[tokio::test(start_paused = true)]

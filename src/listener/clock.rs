@@ -29,7 +29,12 @@ impl Clock {
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>, activity: &Activity) -> Poll<Due> {
         loop {
             let next = activity.due();
-            if let Some((at, _)) = next
+            // Under strain the look that comes after the end of unseen streams must not wait for long either.
+            let look = || {
+                let strained = activity.is_strained();
+                strained.then(|| Instant::now() + activity.idle())
+            };
+            if let Some(at) = next.map(|(at, _)| at).or_else(look)
                 && at < self.sleep.deadline()
             {
                 self.sleep.as_mut().reset(at);
@@ -42,7 +47,7 @@ impl Clock {
                 Some((at, due)) if at <= now => return Poll::Ready(due),
                 Some((at, _)) => self.sleep.as_mut().reset(at),
                 // Streams of HTTP/2 end in tasks of their own and wake nobody here: look again later.
-                None => self.sleep.as_mut().reset(now + activity.patience().idle),
+                None => self.sleep.as_mut().reset(now + activity.idle()),
             }
         }
     }
@@ -74,6 +79,31 @@ mod tests {
         let due = poll_fn(|cx| clock.poll_due(cx, &activity)).await;
         assert_eq!(due, Due::Idle);
         assert!(start.elapsed() < second * 22, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn under_strain_it_is_seen_within_seconds() {
+        let hour = Duration::from_secs(3_600);
+        let patience = Patience {
+            header: hour,
+            idle: hour,
+            body: hour,
+        };
+        let activity = Activity::new(patience, true);
+        let start = Instant::now();
+        let mut clock = Clock::new(&activity);
+        activity.request();
+        assert_eq!(tokio_test_poll(&mut clock, &activity), None);
+        activity.strains(true);
+        assert_eq!(tokio_test_poll(&mut clock, &activity), None);
+        activity.closes();
+        let due = poll_fn(|cx| clock.poll_due(cx, &activity)).await;
+        assert_eq!(due, Due::Idle);
+        assert!(
+            start.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            start.elapsed()
+        );
     }
 
     fn tokio_test_poll(clock: &mut Clock, activity: &Activity) -> Option<Due> {

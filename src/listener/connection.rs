@@ -226,6 +226,7 @@ async fn drive(
     let draining = shared.draining.child_token();
     let mut drained = pin!(draining.cancelled());
     let mut cut = pin!(cut(shared));
+    let mut alarmed = pin!(shared.alarm().cancelled_owned());
     let (mut is_draining, mut read) = (false, 0);
     loop {
         let due = tokio::select! {
@@ -236,8 +237,13 @@ async fn drive(
                 connection.as_mut().graceful_shutdown();
                 continue;
             }
+            () = &mut alarmed => {
+                alarmed.set(shared.alarm().cancelled_owned());
+                continue;
+            }
             result = connection.as_mut() => return Ended::Http(result),
             due = poll_fn(|cx| {
+                activity.strains(shared.closes_idle());
                 leftover.poll_read(cx, activity, &mut read);
                 clock.poll_due(cx, activity)
             }) => due,

@@ -6,6 +6,7 @@
 //!
 //! * `accept` takes connections and backs off where descriptors run out; `connection` takes one from its
 //!   first byte to its last: PROXY header, TLS, HTTP.
+//! * `strain` is what the process asks for when it is short of something: idle connections closed, no more accepted.
 //! * `activity` is the record of one connection: what is open, since when it waits and for whom. One timer
 //!   for each connection reads it; no request arms a timer.
 //! * `socket` keeps that record as bytes pass, and lingers over what a client still sends when we close.
@@ -27,6 +28,7 @@ mod proxy_header;
 mod server;
 mod shared;
 mod socket;
+mod strain;
 mod streams;
 mod tls;
 mod wire;
@@ -34,6 +36,7 @@ mod wire;
 pub use bind::{BindError, Bound};
 pub use server::{Listener, Wiring};
 pub use shared::Refused;
+pub use strain::Strain;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,10 @@ use std::{
 use axum::body::Body;
 use http::{Request, Response};
 use rustls::ServerConfig;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::watch::Receiver,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 use tower_http::catch_panic::ResponseForPanic;
@@ -18,6 +21,7 @@ use super::{
     bind::Bound,
     exchange,
     shared::{Refused, Shared},
+    strain::{self, Strain},
 };
 use crate::{config::ListenerPlan, names::ListenerName, telemetry::ListenerHandles};
 
@@ -39,6 +43,8 @@ pub struct Wiring<P> {
     pub refused: Refused,
     /// What is counted.
     pub handles: Arc<ListenerHandles>,
+    /// What is asked of it while the process is short of something; nothing where the sender is gone.
+    pub strain: Receiver<Strain>,
 }
 
 // === impl Listener ===
@@ -70,12 +76,15 @@ impl Listener {
             panicked,
             refused,
             handles,
+            strain,
         } = wiring;
         let router = exchange::router(service, panicked);
         let tls = tls.map(TlsAcceptor::from);
         let shared = Arc::new(Shared::new(plan, tls, router, handles, refused));
-        let accepting = accept::run(bound.listener, Arc::clone(&shared));
+        let accepting = accept::run(bound.listener, Arc::clone(&shared), strain.clone());
         shared.connections.spawn(accepting);
+        let following = strain::follow(strain, Arc::clone(&shared));
+        shared.connections.spawn(following);
         Self {
             shared,
             address: bound.address,

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -11,6 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::Router;
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use rustix::process::{Resource, getrlimit};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_rustls::TlsAcceptor;
@@ -45,6 +46,11 @@ pub(super) struct Shared {
     pub(super) cut_at: OnceLock<Instant>,
     /// Connections that a drain's deadline cut.
     pub(super) cut: AtomicUsize,
+    /// Whether idle connections are closed soon. Relaxed: connections that run see it within a poll, and those that
+    /// rest are woken by the `alarm`, whose lock is taken after it was set.
+    closes_idle: AtomicBool,
+    /// Cancelled when idle connections begin to be closed, and replaced by the next one before.
+    alarm: Mutex<CancellationToken>,
     slots: Arc<Slots>,
 }
 
@@ -108,6 +114,8 @@ impl Shared {
             draining: CancellationToken::new(),
             cut_at: OnceLock::new(),
             cut: AtomicUsize::new(0),
+            closes_idle: AtomicBool::new(false),
+            alarm: Mutex::default(),
             slots,
         }
     }
@@ -128,6 +136,26 @@ impl Shared {
     /// How many connections hold a slot.
     pub(super) fn live(&self) -> usize {
         self.slots.live.load(Relaxed)
+    }
+
+    /// From now on idle connections are closed soon, or stay for their whole time again.
+    pub(super) fn close_idle(&self, soon: bool) {
+        let rose = !self.closes_idle.swap(soon, Relaxed) && soon;
+        if rose {
+            let rung = std::mem::take(&mut *self.alarm.lock());
+            rung.cancel();
+        }
+    }
+
+    /// Whether idle connections are closed soon.
+    pub(super) fn closes_idle(&self) -> bool {
+        self.closes_idle.load(Relaxed)
+    }
+
+    /// Rings when idle connections begin to be closed the next time. Of the caller alone: to poll a token that all
+    /// connections share would be a lock between them.
+    pub(super) fn alarm(&self) -> CancellationToken {
+        self.alarm.lock().child_token()
     }
 
     /// What holds for a connection that comes now.

@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Bound, Listener, Wiring};
+use super::{Bound, Listener, Strain, Wiring};
 use crate::{
     config::ListenerPlan,
     fault::{Fault, Kind},
@@ -38,6 +38,7 @@ mod http1;
 mod http2;
 mod proxied;
 mod secure;
+mod strained;
 
 /// Longer than anything here takes; a test that waits so long has failed.
 const CAP: Duration = Duration::from_secs(20);
@@ -52,6 +53,7 @@ struct Subject {
     held: watch::Receiver<usize>,
     /// Sends the pieces of `/pieces`.
     pieces: mpsc::UnboundedSender<&'static str>,
+    strain: watch::Sender<Strain>,
 }
 
 /// What the service shares with the test.
@@ -90,6 +92,7 @@ impl Subject {
         });
         let service = tower::service_fn(move |request| answer(Arc::clone(&stage), request));
         let (told, refused) = mpsc::unbounded_channel();
+        let (strain, asked) = watch::channel(Strain::None);
         let bound = Bound::bind(&plan.name, plan.bind).unwrap();
         let wiring = Wiring {
             panicked: |_: Box<dyn std::any::Any + Send>| {
@@ -99,12 +102,14 @@ impl Subject {
             },
             refused: Arc::new(move |_: &ConnectionFacts, fault| drop(told.send(fault))),
             handles: Telemetry::new().listener(&plan.name),
+            strain: asked,
         };
         Self {
             listener: Listener::start(plan, bound, tls, service, wiring),
             refused,
             held: is_held,
             pieces,
+            strain,
         }
     }
 
