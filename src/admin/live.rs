@@ -6,11 +6,12 @@ use arc_swap::ArcSwap;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    ConfigView, EndpointState, EndpointView, LimitView, ListenerView, NameView, Readiness,
-    ReloadView, RouteView, Source, StatusView, UpstreamView,
+    ConfigView, EndpointState, EndpointView, LearnedView, LimitView, ListenerView, NameView,
+    PressureView, Readiness, Recommendations, ReloadView, RouteView, Source, StatusView,
+    UpstreamView, advice,
 };
 use crate::{
-    admission::RateLimit,
+    admission::{LaneView, Pressure, RateLimit},
     config::{ActionPlan, HostMatch, PathMatch, RateKey, RoutePlan},
     health::{Checked, HealthView},
     pool::SeatView,
@@ -29,6 +30,8 @@ pub struct Live {
     pub readiness: watch::Receiver<Readiness>,
     /// The config file; `None` where the config is embedded.
     pub path: Option<PathBuf>,
+    /// What this process gives up for its own health.
+    pub pressure: Arc<Pressure>,
     /// What is listened on.
     pub listeners: Vec<(String, SocketAddr, bool)>,
     /// When the process began.
@@ -48,6 +51,7 @@ impl Source for Live {
             uptime: self.started_at.elapsed().unwrap_or_default(),
             readiness: self.ready(),
             listeners: self.listeners.iter().map(listener).collect(),
+            pressure: pressure(&self.pressure),
         }
     }
 
@@ -102,8 +106,26 @@ impl Source for Live {
         }
     }
 
+    fn recommendations(&self) -> Recommendations {
+        let snapshot = self.snapshot.load_full();
+        advice::of(&snapshot, Instant::now())
+    }
+
     fn ready(&self) -> Readiness {
         *self.readiness.borrow()
+    }
+}
+
+fn pressure(pressure: &Pressure) -> PressureView {
+    let known = pressure.readings();
+    let signals = known
+        .known()
+        .map(|(signal, value)| (signal.as_str(), value));
+    PressureView {
+        level: pressure.level().number(),
+        enforced: pressure.enforced().number(),
+        words: pressure.enforced().as_str(),
+        signals: signals.collect(),
     }
 }
 
@@ -114,7 +136,7 @@ fn upstream(live: &UpstreamLive) -> UpstreamView {
         limit: gate.limit,
         in_flight: gate.in_flight,
         waiting: gate.waiting,
-        max_waiting: gate.max_waiting,
+        max_waiting: live.plan.concurrency.queue.max_waiting,
         names: live
             .names()
             .map(|name| NameView {
@@ -128,13 +150,15 @@ fn upstream(live: &UpstreamLive) -> UpstreamView {
             .seats
             .views(Instant::now())
             .iter()
-            .map(endpoint)
+            .enumerate()
+            .map(|(index, seat)| endpoint(seat, live, index))
             .collect(),
     }
 }
 
-fn endpoint(seat: &SeatView) -> EndpointView {
+fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView {
     let (state, why) = state_of(seat);
+    let lane = live.roster.lane(index).map(|lane| lane.view());
     EndpointView {
         address: seat.id.address,
         weight: seat.weight.get(),
@@ -142,9 +166,32 @@ fn endpoint(seat: &SeatView) -> EndpointView {
         why,
         healthy: seat.health.checked != Checked::Down,
         ejected: seat.health.ejected_for.is_some(),
-        limit: None,
+        limit: lane.as_ref().and_then(|lane| lane.limit),
         in_flight: seat.in_flight,
+        learned: lane.and_then(|lane| learned(&lane, live)),
     }
+}
+
+/// What the law of an endpoint believes; `None` where none is followed.
+fn learned(lane: &LaneView, live: &UpstreamLive) -> Option<LearnedView> {
+    lane.limit?;
+    let names = live.gate.route_names();
+    let baselines = lane
+        .beliefs
+        .baselines
+        .iter()
+        .filter_map(|(number, seconds)| {
+            let name = names.iter().find(|(of, _)| of == number)?.1.to_string();
+            Some((name, *seconds))
+        });
+    Some(LearnedView {
+        permits: lane.in_flight,
+        probes: lane.probes,
+        capacity: lane.beliefs.capacity,
+        slowness: lane.beliefs.slowness,
+        shared: lane.beliefs.shared,
+        baselines: baselines.collect(),
+    })
 }
 
 fn state_of(seat: &SeatView) -> (EndpointState, String) {

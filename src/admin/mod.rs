@@ -5,6 +5,7 @@
 //! Origin against pages of other sites that a browser has open.
 
 mod access;
+mod advice;
 mod gate;
 mod live;
 mod origin;
@@ -18,11 +19,12 @@ mod stream;
 mod views;
 
 pub use access::Token;
+pub use advice::{LimitAdvice, ProposedLimit, ProposedRate, RateAdvice, Recommendations};
 pub use live::Live;
 pub use router::{Admin, router};
 pub use source::{Readiness, Source};
 pub use stream::MAX_STREAMS;
 pub use views::{
-    ConfigView, EndpointState, EndpointView, LimitView, ListenerView, NameView, ReloadView,
-    RouteView, StatusView, UpstreamView,
+    ConfigView, EndpointState, EndpointView, LearnedView, LimitView, ListenerView, NameView,
+    PressureView, ReloadView, RouteView, StatusView, UpstreamView,
 };

@@ -11,7 +11,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -84,6 +84,7 @@ impl std::fmt::Debug for Admin {
 /// | `/api/v1/upstreams` | upstreams, their endpoints and why each is in or out |
 /// | `/api/v1/limits` | rate limits and their fill |
 /// | `/api/v1/routes` | routes |
+/// | `/api/v1/recommendations` | limits that the last hour would have fitted into |
 /// | `/api/v1/stream` | server-sent events, one a second, at most [`MAX_STREAMS`] watchers |
 /// | `/login` | the form that asks for the token |
 /// | `/` | the dashboard |
@@ -98,6 +99,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/upstreams", get(upstreams))
         .route("/api/v1/limits", get(limits))
         .route("/api/v1/routes", get(routes))
+        .route("/api/v1/recommendations", get(recommendations))
         .route("/api/v1/stream", get(watch))
         .fallback(nothing)
         .layer(from_fn_with_state(admin.clone(), gate::token));
@@ -191,6 +193,17 @@ async fn limits(State(admin): State<Arc<Admin>>) -> Json<Vec<LimitView>> {
 
 async fn routes(State(admin): State<Arc<Admin>>) -> Json<Vec<RouteView>> {
     Json(admin.source.routes())
+}
+
+async fn recommendations(State(admin): State<Arc<Admin>>) -> Response {
+    let reckoning = spawn_blocking(move || admin.source.recommendations());
+    match reckoning.await {
+        Ok(advice) => Json(advice).into_response(),
+        Err(_) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The reckoning broke off.",
+        ),
+    }
 }
 
 async fn watch(State(admin): State<Arc<Admin>>) -> Response {

@@ -4,13 +4,15 @@ use crate::telemetry::{Exposition, Telemetry, catalog};
 
 use super::{
     Source,
-    views::{ConfigView, UpstreamView},
+    views::{ConfigView, LearnedView, PressureView, UpstreamView},
 };
 
 /// The whole page, in the text format of Prometheus 0.0.4.
 pub(super) fn page(telemetry: &Telemetry, source: &dyn Source) -> String {
     let mut live = Exposition::new();
-    live.gauge(&catalog::BUILD_INFO, [source.status().version], 1.0);
+    let status = source.status();
+    live.gauge(&catalog::BUILD_INFO, [status.version], 1.0);
+    pressure(&mut live, &status.pressure);
     live.gauge(&catalog::READY, [], flag(source.ready().is_ready()));
     config(&mut live, &source.config());
     for view in source.upstreams() {
@@ -19,6 +21,13 @@ pub(super) fn page(telemetry: &Telemetry, source: &dyn Source) -> String {
     let mut page = telemetry.render();
     page.push_str(&live.finish());
     page
+}
+
+fn pressure(live: &mut Exposition, view: &PressureView) {
+    live.gauge(&catalog::PRESSURE_LEVEL, [], view.level.into());
+    for (signal, value) in &view.signals {
+        live.gauge(&catalog::PRESSURE_SIGNAL, [*signal], *value);
+    }
 }
 
 fn config(live: &mut Exposition, view: &ConfigView) {
@@ -65,14 +74,41 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
         );
         if let Some(limit) = endpoint.limit {
             live.gauge(&catalog::CONCURRENCY_LIMIT, [name, &address], limit.into());
-            live.gauge(
-                &catalog::CONCURRENCY_IN_FLIGHT,
-                [name, &address],
-                endpoint.in_flight.into(),
-            );
+        }
+        if let Some(beliefs) = &endpoint.learned {
+            learned(live, name, &address, beliefs);
         }
     }
 }
+
+fn learned(live: &mut Exposition, upstream: &str, address: &str, view: &LearnedView) {
+    let at = [upstream, address];
+    live.gauge(&catalog::CONCURRENCY_IN_FLIGHT, at, view.permits.into());
+    live.counter(&catalog::CONCURRENCY_PROBES, at, view.probes.into());
+    for (quantile, capacity) in QUANTILES.iter().zip(view.capacity.iter().flatten()) {
+        live.gauge(
+            &catalog::CONCURRENCY_CAPACITY,
+            [upstream, address, quantile],
+            *capacity,
+        );
+    }
+    if let Some(slowness) = view.slowness {
+        live.gauge(&catalog::CONCURRENCY_SLOWNESS, at, slowness);
+    }
+    if let Some(shared) = view.shared {
+        live.gauge(&catalog::CONCURRENCY_SHARED, at, shared);
+    }
+    for (route, seconds) in &view.baselines {
+        live.gauge(
+            &catalog::CONCURRENCY_BASELINE,
+            [upstream, address, route],
+            *seconds,
+        );
+    }
+}
+
+/// Of the capacity believed in, in the order of the view.
+const QUANTILES: [&str; 5] = ["0.05", "0.25", "0.5", "0.75", "0.95"];
 
 fn flag(yes: bool) -> f64 {
     if yes { 1.0 } else { 0.0 }

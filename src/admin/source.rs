@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use super::views::{ConfigView, LimitView, RouteView, StatusView, UpstreamView};
+use super::{
+    Recommendations,
+    views::{ConfigView, LimitView, RouteView, StatusView, UpstreamView},
+};
 
-/// A running gateway as the admin pages see it. Each call is a fresh look; none may block.
+/// A running gateway as the admin pages see it. Each call is a fresh look; none may block for long.
 pub trait Source: Send + Sync + 'static {
     /// The whole in a few words.
     fn status(&self) -> StatusView;
@@ -16,6 +19,9 @@ pub trait Source: Send + Sync + 'static {
     fn routes(&self) -> Vec<RouteView>;
     /// The config in force and the last reload.
     fn config(&self) -> ConfigView;
+    /// Other limits, and what each would have refused. Reckons for milliseconds a limit, so not for the runtime's own
+    /// threads.
+    fn recommendations(&self) -> Recommendations;
     /// Whether new work should be sent here.
     fn ready(&self) -> Readiness;
 }

@@ -1,6 +1,7 @@
 //! What the API and the dashboard show: plain values, taken at one moment. No secret is among them.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
@@ -29,6 +30,21 @@ pub struct StatusView {
     pub readiness: Readiness,
     /// What is listened on.
     pub listeners: Vec<ListenerView>,
+    /// What this process gives up for its own health.
+    pub pressure: PressureView,
+}
+
+/// How short this process is of what it lives on.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PressureView {
+    /// The level found, 0 to 4.
+    pub level: u8,
+    /// The level in force: 0 where it is in shadow or switched off.
+    pub enforced: u8,
+    /// What is given up, in words.
+    pub words: &'static str,
+    /// What was read last, by signal: shares from 0 to 1, and `runtime_lag` in seconds. Unknown ones are missing.
+    pub signals: BTreeMap<&'static str, f64>,
 }
 
 /// A listener.
@@ -123,6 +139,25 @@ pub struct EndpointView {
     pub limit: Option<u32>,
     /// Requests that it works on.
     pub in_flight: u32,
+    /// What its concurrency limit was learned from; `None` where it is not learned.
+    pub learned: Option<LearnedView>,
+}
+
+/// What the law of an endpoint believes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LearnedView {
+    /// Permits out at it.
+    pub permits: u32,
+    /// Looks above and below the limit.
+    pub probes: u32,
+    /// The 5 %, 25 %, 50 %, 75 % and 95 % quantiles of how many requests at once it can work on.
+    pub capacity: Option<[f64; 5]>,
+    /// How slow it is against its baselines; 1: as usual.
+    pub slowness: Option<f64>,
+    /// How likely it is that it stretches all requests alike, and does not queue them: 0 to 1.
+    pub shared: Option<f64>,
+    /// By route: how long a request takes where nothing waits, in seconds.
+    pub baselines: BTreeMap<String, f64>,
 }
 
 /// Whether an endpoint gets requests.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{check, demo, healthcheck, run, schema};
+use super::{check, demo, healthcheck, recommend, run, schema};
 
 /// A load-shedding edge gateway: admits what its upstreams can finish, refuses the rest early, and explains
 /// every failure.
@@ -27,6 +27,8 @@ enum Verb {
     Schema,
     /// Ask a running gateway whether it is ready.
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print limits that the last hour's traffic of a running gateway would have fitted into, as lines to paste.
+    Recommend(recommend::RecommendArgs),
 }
 
 /// The verbs and their options, for whoever writes them down.
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::run(&args),
         Verb::Schema => schema::run(),
         Verb::Healthcheck(args) => healthcheck::run(&args),
+        Verb::Recommend(args) => recommend::run(&args),
     }
 }
 

@@ -20,8 +20,9 @@ use tokio_util::{
 
 use crate::{
     admin::{self, Admin, Live, Readiness, Token},
+    admission::{self, Level, Pressure, Signals, SystemSignals},
     config::{AccessTarget, ListenerPlan, Loaded, LogFormat, LogPlan},
-    listener::{Bound, Listener, Refused, Wiring},
+    listener::{Bound, Listener, Refused, Strain, Wiring},
     names::ListenerName,
     proxy::{self, Entrance, GateService, Panicked},
     reload::{self, Keeper},
@@ -58,6 +59,18 @@ impl Gateway {
     /// # Errors
     /// Where a socket cannot be bound or the access log cannot be opened.
     pub fn start(loaded: Loaded, file: Option<PathBuf>) -> io::Result<Self> {
+        Self::start_with(loaded, file, SystemSignals::new())
+    }
+
+    /// The same, where `signals` tell how this process is.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        signals: impl Signals + 'static,
+    ) -> io::Result<Self> {
         let telemetry = Telemetry::new();
         let access = Arc::new(access_log(&loaded.plan.log, &telemetry)?);
         let sockets = Sockets::bind(&loaded)?;
@@ -68,16 +81,16 @@ impl Gateway {
             .map(|secret| Token::new(secret.expose()));
         let keeper = Keeper::start(loaded, file.clone(), Arc::clone(&telemetry));
         let snapshot = Arc::clone(&keeper.snapshot);
+        let pressure = Pressure::new(keeper.snapshot.load().plan.pressure);
         let entrance = Arc::new(Entrance::new(
             snapshot,
             Arc::clone(&telemetry),
             Arc::clone(&access),
+            Arc::clone(&pressure),
         ));
-        let listeners: Vec<_> = sockets
-            .data
-            .into_iter()
-            .map(|socket| socket.serve(&entrance))
-            .collect();
+        let (strain, asked) = watch::channel(Strain::None);
+        let data = sockets.data.into_iter();
+        let listeners: Vec<_> = data.map(|socket| socket.serve(&entrance, &asked)).collect();
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let stop = CancellationToken::new();
         let live = Live {
@@ -85,10 +98,8 @@ impl Gateway {
             reload: keeper.handle.clone(),
             readiness: ready,
             path: file,
-            listeners: listeners
-                .iter()
-                .map(|listener| described(listener))
-                .collect(),
+            pressure: Arc::clone(&pressure),
+            listeners: listeners.iter().map(|one| described(one)).collect(),
             started_at: SystemTime::now(),
         };
         let address = sockets.admin.address().ip();
@@ -102,8 +113,10 @@ impl Gateway {
         let admin = serve_admin(sockets.admin, pages, &entrance);
         let tasks = TaskTracker::new();
         tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
+        tasks.spawn(admission::watch(pressure.clone(), signals, stop.clone()));
+        tasks.spawn(strain_listeners(pressure.subscribe(), strain, stop.clone()));
         let (status, source) = (keeper.handle.subscribe(), Arc::clone(&keeper.snapshot));
-        tasks.spawn(follow_plan(listeners.clone(), status, source));
+        tasks.spawn(follow_plan(listeners.clone(), status, source, pressure));
         let stop = stop.drop_guard();
         Ok(Self {
             keeper,
@@ -216,12 +229,13 @@ impl Sockets {
 // === impl Socket ===
 
 impl Socket {
-    fn serve(self, entrance: &Arc<Entrance>) -> Arc<Listener> {
+    fn serve(self, entrance: &Arc<Entrance>, strain: &watch::Receiver<Strain>) -> Arc<Listener> {
         let service = GateService::new(Arc::clone(entrance));
         let wiring = Wiring {
             panicked: Panicked::new(Arc::clone(entrance)),
             refused: refused(entrance),
             handles: entrance.telemetry.listener(&self.plan.name),
+            strain: strain.clone(),
         };
         Arc::new(Listener::start(
             self.plan, self.bound, self.tls, service, wiring,
@@ -244,8 +258,37 @@ fn serve_admin(bound: Bound, pages: Admin, entrance: &Arc<Entrance>) -> Listener
         panicked: Panicked::new(Arc::clone(entrance)),
         refused: Arc::new(|_, _| {}), // the admin pages are no route's requests
         handles: entrance.telemetry.listener(&plan.name),
+        // Nothing is asked of it: how the process is must be seen above all when it is ill.
+        strain: watch::channel(Strain::None).1,
     };
     Listener::start(plan, bound, None, admin::router(Arc::new(pages)), wiring)
+}
+
+/// Asks of listeners what the level in force asks for.
+async fn strain_listeners(
+    mut level: watch::Receiver<Level>,
+    strain: watch::Sender<Strain>,
+    stop: CancellationToken,
+) {
+    loop {
+        strain.send_replace(strain_of(*level.borrow_and_update()));
+        tokio::select! {
+            biased; // stop first
+            () = stop.cancelled() => return,
+            changed = level.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// What a level means to listeners.
+const fn strain_of(level: Level) -> Strain {
+    if !level.accepts() {
+        Strain::StopAccepting
+    } else if level.closes_idle() {
+        Strain::CloseIdle
+    } else {
+        Strain::None
+    }
 }
 
 /// Gives listeners what a reload may change of them.
@@ -253,9 +296,11 @@ async fn follow_plan(
     listeners: Vec<Arc<Listener>>,
     mut status: watch::Receiver<reload::Status>,
     snapshot: Arc<arc_swap::ArcSwap<Snapshot>>,
+    pressure: Arc<Pressure>,
 ) {
     while status.changed().await.is_ok() {
         let snapshot = snapshot.load_full();
+        pressure.reshape(snapshot.plan.pressure);
         for listener in &listeners {
             if let Some(next) = snapshot
                 .plan
@@ -324,5 +369,18 @@ pub(super) const fn line_format(format: LogFormat) -> LineFormat {
     match format {
         LogFormat::Json => LineFormat::Json,
         LogFormat::Text => LineFormat::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_connections_go_from_level_3_on_and_none_is_accepted_at_4() {
+        let none = Strain::None;
+        let strains = Level::ALL.map(strain_of);
+        let wanted = [none, none, none, Strain::CloseIdle, Strain::StopAccepting];
+        assert_eq!(strains, wanted);
     }
 }

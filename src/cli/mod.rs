@@ -5,6 +5,8 @@ mod command;
 pub mod demo;
 pub mod gateway;
 mod healthcheck;
+mod inquiry;
+mod recommend;
 mod run;
 mod runtime;
 mod schema;

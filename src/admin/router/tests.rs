@@ -13,7 +13,10 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::{
-    admin::{EndpointState, EndpointView, ListenerView, NameView, Readiness, ReloadView},
+    admin::{
+        EndpointState, EndpointView, ListenerView, NameView, PressureView, RateAdvice, Readiness,
+        Recommendations, ReloadView,
+    },
     names::Priority,
     telemetry::ReloadResult,
 };
@@ -37,6 +40,12 @@ impl Source for Fake {
                 address: "0.0.0.0:8080".parse().unwrap(),
                 tls: false,
             }],
+            pressure: PressureView {
+                level: 2,
+                enforced: 2,
+                words: "low is shed",
+                signals: [("memory", 0.88), ("runtime_lag", 0.003)].into(),
+            },
         }
     }
 
@@ -50,6 +59,7 @@ impl Source for Fake {
             ejected: state == EndpointState::Ejected,
             limit: None,
             in_flight: 3,
+            learned: None,
         };
         vec![UpstreamView {
             name: "shop".to_owned(),
@@ -112,6 +122,20 @@ impl Source for Fake {
             revision: 7,
             applied_at: SystemTime::UNIX_EPOCH,
             last_reload: self.last_reload.lock().clone(),
+        }
+    }
+
+    fn recommendations(&self) -> Recommendations {
+        Recommendations {
+            limits: vec![RateAdvice {
+                route: "checkout".to_owned(),
+                name: "client_ip".to_owned(),
+                rate: "200/m".to_owned(),
+                burst: 400,
+                uncounted: 0,
+                proposed: None,
+            }],
+            upstreams: Vec::new(),
         }
     }
 
@@ -199,7 +223,7 @@ async fn text_of(answer: Response) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-const GUARDED: [&str; 11] = [
+const GUARDED: [&str; 12] = [
     "/",
     "/app.js",
     "/app.css",
@@ -209,6 +233,7 @@ const GUARDED: [&str; 11] = [
     "/api/v1/upstreams",
     "/api/v1/limits",
     "/api/v1/routes",
+    "/api/v1/recommendations",
     "/api/v1/stream",
     "/nothing/here",
 ];
@@ -508,10 +533,32 @@ async fn the_api_shows_status_limits_and_routes() {
         (&limits[0]["per_seconds"], &limits[0]["fill"]),
         (&60.into(), &0.25.into())
     );
+    let advice = bench.json("/api/v1/recommendations").await;
+    assert_eq!(advice["limits"][0]["rate"], "200/m");
     assert_eq!(
         bench.json("/api/v1/routes").await[0]["priority"],
         "critical"
     );
+}
+
+#[tokio::test]
+async fn the_level_of_pressure_and_what_it_comes_from_are_shown() {
+    let bench = open();
+    let status = bench.json("/api/v1/status").await;
+    let pressure = &status["pressure"];
+    assert_eq!(
+        (&pressure["level"], &pressure["words"]),
+        (&2.into(), &"low is shed".into())
+    );
+    assert_eq!(pressure["signals"]["memory"], 0.88);
+    let page = bench.text("/metrics").await;
+    for line in [
+        "tidegate_pressure_level 2\n",
+        "tidegate_pressure_signal{signal=\"memory\"} 0.88\n",
+        "tidegate_pressure_signal{signal=\"runtime_lag\"} 0.003\n",
+    ] {
+        assert!(page.contains(line), "{line} is not in {page}");
+    }
 }
 
 #[tokio::test]

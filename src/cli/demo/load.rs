@@ -53,7 +53,7 @@ pub struct Tally {
     /// Failed in any other way, or given up by the client.
     pub failed: u64,
     /// Times of the 2xx answers, in microseconds; at most [`MAX_TIMES`] of them.
-    times_us: Vec<u32>,
+    pub(super) times_us: Vec<u32>,
 }
 
 /// How many times a tally keeps.
@@ -63,6 +63,7 @@ const MAX_TIMES: usize = 1_000_000;
 #[derive(Debug)]
 pub struct Load {
     target: SocketAddr,
+    host: HeaderValue,
     clients: Clients,
     idle: Mutex<Vec<SendRequest<Empty<Bytes>>>>,
     tally: Mutex<Tally>,
@@ -82,8 +83,15 @@ impl Load {
     /// Clients of `target`; nothing is sent yet.
     #[must_use]
     pub fn new(target: SocketAddr, clients: Clients) -> Arc<Self> {
+        Self::of_host(target, HeaderValue::from_static("demo"), clients)
+    }
+
+    /// The same, who ask for this `Host`.
+    #[must_use]
+    pub fn of_host(target: SocketAddr, host: HeaderValue, clients: Clients) -> Arc<Self> {
         Arc::new(Self {
             target,
+            host,
             clients,
             idle: Mutex::default(),
             tally: Mutex::default(),
@@ -150,7 +158,7 @@ impl Load {
         let mut request = Request::new(Empty::new());
         request
             .headers_mut()
-            .insert(header::HOST, HeaderValue::from_static("demo"));
+            .insert(header::HOST, self.host.clone());
         let Ok(response) = sender.send_request(request).await else {
             return End::Failed;
         };
@@ -187,6 +195,12 @@ impl Load {
 // === impl Tally ===
 
 impl Tally {
+    /// Of no use to who asked: answered too late, failed, or given up.
+    #[must_use]
+    pub const fn late(&self) -> u64 {
+        self.answered.saturating_sub(self.good) + self.failed
+    }
+
     /// The time (in milliseconds) within which `share` of the answered requests were answered.
     #[must_use]
     pub fn quantile_ms(&mut self, share: f64) -> f64 {

@@ -1,4 +1,5 @@
-//! `tidegate demo`: the same rising load on the same fragile service, behind the gateway and without it.
+//! `tidegate demo`: the same rising load on three copies of a fragile service: behind a limit that the gateway
+//! finds, behind one that was set wrong, and without a gateway.
 
 mod backend;
 mod load;
@@ -13,6 +14,7 @@ use std::{
 };
 
 use clap::Args;
+use http::HeaderValue;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -20,8 +22,8 @@ pub use backend::{Backend, Fragility};
 pub use load::{Clients, Load, Tally};
 
 use super::gateway::Gateway;
-use crate::config;
-use show::Second;
+use crate::{config, snapshot::Snapshot};
+use show::{Scene, Second};
 
 /// What `tidegate demo` takes.
 #[derive(Debug, Clone, Args)]
@@ -42,6 +44,24 @@ const CLIMB: Duration = Duration::from_secs(20);
 const GENTLE: f64 = 0.5;
 const CRUSHING: f64 = 3.0;
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// By how much the limit that is set by hand is wrong.
+const WRONG: u32 = 4;
+/// What clients of the limit that is set by hand ask for.
+const FIXED_HOST: &str = "fixed.demo";
+
+/// A quarter of the rate of [`Fragility::default`]: three services and their clients share the machine, and a
+/// process that is short of time shows nothing but that.
+const FRAGILITY: Fragility = Fragility {
+    workers: 16,
+    service: Duration::from_millis(80),
+    collapse: 0.2,
+    max_waiting: 50_000,
+};
+const CLIENTS: Clients = Clients {
+    patience: Duration::from_secs(2),
+    in_time: Duration::from_millis(800),
+    max_under_way: 4_000,
+};
 
 /// Runs the demo until its time is over or Ctrl-C.
 ///
@@ -66,43 +86,45 @@ async fn alone(address: SocketAddr, stop: CancellationToken) -> io::Result<()> {
 }
 
 async fn compare(args: &DemoArgs, stop: CancellationToken) -> io::Result<()> {
-    let fragility = Fragility::default();
-    let (guarded, bare) = (
-        Backend::start(LOOPBACK, fragility).await?,
-        Backend::start(LOOPBACK, fragility).await?,
-    );
-    let gateway = gateway_for(guarded.address())?;
+    let adaptive = Backend::start(LOOPBACK, FRAGILITY).await?;
+    let fixed = Backend::start(LOOPBACK, FRAGILITY).await?;
+    let bare = Backend::start(LOOPBACK, FRAGILITY).await?;
+    let wrong = FRAGILITY.workers * WRONG;
+    let gateway = gateway_for(adaptive.address(), fixed.address(), wrong)?;
     let entrance = gateway.address("web").unwrap_or(LOOPBACK);
-    let how_long = args.seconds.map_or(Duration::MAX, Duration::from_secs);
-    show::opening(
-        args.json,
-        fragility,
-        entrance,
-        gateway.address("admin"),
-        guarded.address(),
-        bare.address(),
-    );
+    let scene = Scene {
+        fragility: FRAGILITY,
+        gateway: entrance,
+        admin: gateway.address("admin"),
+        adaptive: adaptive.address(),
+        fixed: fixed.address(),
+        bare: bare.address(),
+        wrong,
+    };
+    show::opening(args.json, &scene);
     let loads = [
-        Load::new(entrance, Clients::default()),
-        Load::new(bare.address(), Clients::default()),
+        Load::new(entrance, CLIENTS),
+        Load::of_host(entrance, HeaderValue::from_static(FIXED_HOST), CLIENTS),
+        Load::new(bare.address(), CLIENTS),
     ];
+    let how_long = args.seconds.map_or(Duration::MAX, Duration::from_secs);
     let tasks = TaskTracker::new();
     for load in &loads {
         let (load, stop) = (Arc::clone(load), stop.clone());
-        let capacity = fragility.capacity();
         tasks.spawn(async move {
             tokio::select! {
                 biased; // stop first
                 () = stop.cancelled() => {}
-                () = load.run(how_long, move |since| capacity * climb(since)) => {}
+                () = load.run(how_long, |since| FRAGILITY.capacity() * climb(since)) => {}
             }
         });
     }
     tasks.close();
-    let totals = watch(args, &loads, how_long, &stop).await;
+    let limit = || limit_found(&gateway.snapshot());
+    let totals = watch(args, &loads, limit, how_long, &stop).await;
     stop.cancel();
     tasks.wait().await;
-    show::closing(args.json, fragility, &totals);
+    show::closing(args.json, &scene, &totals);
     gateway.drain(Duration::ZERO, Duration::from_secs(2)).await;
     Ok(())
 }
@@ -113,10 +135,17 @@ fn climb(since: Duration) -> f64 {
     GENTLE + (CRUSHING - GENTLE) * way
 }
 
+/// The limit that holds now for the one endpoint of the adaptive upstream, looks above and below it included.
+fn limit_found(snapshot: &Snapshot) -> Option<u32> {
+    let upstream = snapshot.upstream_named(&"adaptive".into())?;
+    upstream.roster.lane(0)?.limit()
+}
+
 /// Shows each second until the end; returns what the seconds at full load had together.
 async fn watch(
     args: &DemoArgs,
-    loads: &[Arc<Load>; 2],
+    loads: &[Arc<Load>; 3],
+    limit: impl Fn() -> Option<u32>,
     how_long: Duration,
     stop: &CancellationToken,
 ) -> Second {
@@ -132,10 +161,13 @@ async fn watch(
             _ = tick.tick() => {}
         }
         number += 1;
+        let [adaptive, fixed, bare] = loads.each_ref().map(|load| load.take());
         let mut second = Second {
             seconds: 1,
-            guarded: loads[0].take(),
-            bare: loads[1].take(),
+            limit: limit(),
+            adaptive,
+            fixed,
+            bare,
         };
         show::second(args.json, number, &mut second);
         if began.elapsed() > CLIMB {
@@ -145,8 +177,9 @@ async fn watch(
     crushed
 }
 
-/// A gateway in front of `backend`, with what the file would say.
-fn gateway_for(backend: SocketAddr) -> io::Result<Gateway> {
+/// A gateway in front of two of them, with what the file would say. It does not look after the process, which is
+/// that of the clients and the services too.
+fn gateway_for(adaptive: SocketAddr, fixed: SocketAddr, wrong: u32) -> io::Result<Gateway> {
     let text = format!(
         r#"
 [admin]
@@ -154,21 +187,50 @@ bind = "127.0.0.1:0"
 [log]
 access = "off"
 level = "warn"
+[pressure]
+enabled = false
 [[listeners]]
 name = "web"
 bind = "127.0.0.1:0"
-[upstreams.fragile]
-endpoints = [{{ address = "{backend}" }}]
-[upstreams.fragile.concurrency]
-mode = "fixed"
-limit = 16
-queue = {{ max_waiting = 64, max_wait = "100ms" }}
+[upstreams.adaptive]
+endpoints = [{{ address = "{adaptive}" }}]
+slow_start = "0s"
+[upstreams.fixed]
+endpoints = [{{ address = "{fixed}" }}]
+concurrency = {{ mode = "fixed", limit = {wrong} }}
+slow_start = "0s"
 [[routes]]
 name = "demo"
-upstream = "fragile"
+upstream = "adaptive"
+[[routes]]
+name = "fixed"
+hosts = ["{FIXED_HOST}"]
+upstream = "fixed"
 "#
     );
     let loaded = config::parse(&text, Path::new("demo.toml"))
         .map_err(|errors| io::Error::other(errors.to_string()))?;
     Gateway::start(loaded, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_load_climbs_to_its_height_and_stays_there() {
+        let at = |seconds| climb(Duration::from_secs(seconds));
+        assert_eq!([at(0), at(20), at(500)], [GENTLE, CRUSHING, CRUSHING]);
+        assert!(at(4) < 1.0 + 1e-9 && at(5) > 1.0);
+    }
+
+    #[tokio::test]
+    async fn the_gateway_finds_a_limit_for_one_service_and_is_told_the_other() {
+        let nobody = |port| SocketAddr::new(LOOPBACK.ip(), port);
+        let gateway = gateway_for(nobody(9), nobody(10), 64).unwrap();
+        let snapshot = gateway.snapshot();
+        assert_eq!(limit_found(&snapshot), Some(10));
+        let fixed = snapshot.upstream_named(&"fixed".into()).unwrap();
+        assert_eq!(fixed.gate.view().limit, Some(64));
+    }
 }

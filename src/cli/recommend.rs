@@ -1,0 +1,231 @@
+//! `tidegate recommend`: which limits the traffic of the last hour would have fitted into, as lines to paste.
+
+use std::{
+    fmt::{self, Write as _},
+    fs, io,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Args;
+use http::StatusCode;
+
+use super::{
+    inquiry::{self, AdminArgs, AskError, Target},
+    runtime,
+    terminal::{say, tell},
+};
+use crate::admin::{LimitAdvice, RateAdvice, Recommendations};
+
+/// What is asked for.
+const PATH: &str = "/api/v1/recommendations";
+/// How long the answer may take: it is reckoned when it is asked for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `tidegate recommend` takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RecommendArgs {
+    #[command(flatten)]
+    admin: AdminArgs,
+    /// The file that holds the admin token; without it, as the config file says where that is asked.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// As JSON, as the API gives it.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there is nothing to print.
+#[derive(Debug)]
+enum Unknown {
+    Ask(AskError),
+    Token(io::Error),
+    Status(String, StatusCode),
+    Answer(serde_json::Error),
+}
+
+/// Prints the proposals; ends with 1 where there is no answer.
+pub(super) fn run(args: &RecommendArgs) -> ExitCode {
+    let Some(target) = args.admin.target() else {
+        return ExitCode::FAILURE;
+    };
+    let asked = target
+        .map_err(Unknown::Ask)
+        .and_then(|target| ask(args, target));
+    let read = asked.and_then(|json| {
+        let advice: Recommendations = serde_json::from_slice(&json).map_err(Unknown::Answer)?;
+        Ok((json, advice))
+    });
+    match read {
+        Ok((json, _)) if args.json => say(String::from_utf8_lossy(&json)),
+        Ok((_, advice)) => say(text(&advice).trim_end()),
+        Err(unknown) => {
+            tell(format_args!("no recommendations: {unknown}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn ask(args: &RecommendArgs, target: Target) -> Result<Vec<u8>, Unknown> {
+    let token = match &args.token_file {
+        Some(file) => {
+            let token = fs::read_to_string(file).map_err(Unknown::Token)?;
+            Some(token.trim().to_owned())
+        }
+        None => target.token,
+    };
+    let runtime = runtime::small().map_err(|error| Unknown::Ask(AskError::Io(error)))?;
+    let question = inquiry::get(&target.authority, PATH, token.as_deref(), PATIENCE);
+    let (status, body) = runtime.block_on(question).map_err(Unknown::Ask)?;
+    if status == StatusCode::OK {
+        Ok(body.into())
+    } else {
+        Err(Unknown::Status(target.authority, status))
+    }
+}
+
+/// The proposals as lines of a config, with what is to be known in comments.
+fn text(advice: &Recommendations) -> String {
+    let mut text = String::new();
+    for limit in &advice.limits {
+        write_rate(&mut text, limit);
+    }
+    for upstream in &advice.upstreams {
+        write_limit(&mut text, upstream);
+    }
+    if text.is_empty() {
+        text.push_str("# no limit is set, so there is none to propose another for\n");
+    }
+    text
+}
+
+fn write_rate(text: &mut String, limit: &RateAdvice) {
+    let RateAdvice {
+        route,
+        name,
+        rate,
+        burst,
+        ..
+    } = limit;
+    let _ = writeln!(
+        text,
+        "# route {route}, rate limit {name}: \"{rate}\" with a burst of {burst} now"
+    );
+    if limit.uncounted > 0 {
+        let _ = writeln!(text, "# {} requests could not be counted", limit.uncounted);
+    }
+    match &limit.proposed {
+        Some(proposed) => text.push_str(&proposed.toml),
+        None => text.push_str("# nothing was asked for in the last hour\n"),
+    }
+    text.push('\n');
+}
+
+fn write_limit(text: &mut String, advice: &LimitAdvice) {
+    let now = match advice.limit {
+        Some(limit) => format!("a fixed limit of {limit}"),
+        None => "a learned limit".to_owned(),
+    };
+    let _ = writeln!(
+        text,
+        "# upstream {}: {now} now, seen for {} minutes",
+        advice.upstream, advice.minutes
+    );
+    match &advice.proposed {
+        Some(proposed) => text.push_str(&proposed.toml),
+        None => text.push_str("# nothing was found yet: it takes a minute with traffic\n"),
+    }
+    text.push('\n');
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ask(error) => error.fmt(f),
+            Self::Token(error) => write!(f, "the token file cannot be read: {error}"),
+            Self::Status(authority, StatusCode::UNAUTHORIZED) => {
+                write!(f, "{authority} asks for a token: --token-file FILE")
+            }
+            Self::Status(authority, status) => write!(f, "{authority} answers {status}"),
+            Self::Answer(error) => write!(f, "the answer is of another version: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::{ProposedLimit, ProposedRate};
+
+    #[test]
+    fn the_lines_can_be_pasted_and_the_rest_is_comments() {
+        let advice = Recommendations {
+            limits: vec![RateAdvice {
+                route: "all".to_owned(),
+                name: "client_ip".to_owned(),
+                rate: "100/s".to_owned(),
+                burst: 200,
+                uncounted: 3,
+                proposed: Some(ProposedRate {
+                    rate: "12/s".to_owned(),
+                    burst: 30,
+                    refused: 0.0,
+                    seen: 90,
+                    toml: "rate = \"12/s\"\nburst = 30\n".to_owned(),
+                }),
+            }],
+            upstreams: vec![LimitAdvice {
+                upstream: "shop".to_owned(),
+                mode: "learned".to_owned(),
+                limit: None,
+                minutes: 12,
+                proposed: Some(ProposedLimit {
+                    limit: 24,
+                    toml: "[upstreams.shop.concurrency]\nmode = \"fixed\"\nlimit = 24\n".to_owned(),
+                }),
+            }],
+        };
+        let text = text(&advice);
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            lines,
+            [
+                "rate = \"12/s\"",
+                "burst = 30",
+                "",
+                "[upstreams.shop.concurrency]",
+                "mode = \"fixed\"",
+                "limit = 24",
+                ""
+            ]
+        );
+        assert!(text.contains("# 3 requests could not be counted"), "{text}");
+        let json = serde_json::to_vec(&advice).unwrap();
+        let read: Recommendations = serde_json::from_slice(&json).unwrap();
+        assert_eq!(read, advice);
+    }
+
+    #[test]
+    fn without_limits_and_without_traffic_it_says_so() {
+        assert!(text(&Recommendations::default()).starts_with("# no limit is set"));
+        let silent = RateAdvice {
+            route: "all".to_owned(),
+            name: "client_ip".to_owned(),
+            rate: "1/s".to_owned(),
+            burst: 1,
+            uncounted: 0,
+            proposed: None,
+        };
+        let advice = Recommendations {
+            limits: vec![silent],
+            upstreams: Vec::new(),
+        };
+        assert!(
+            text(&advice)
+                .lines()
+                .all(|line| line.starts_with('#') || line.is_empty())
+        );
+    }
+}
