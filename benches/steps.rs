@@ -5,14 +5,16 @@
     reason = "a benchmark fails by panicking"
 )]
 
-use std::{fmt::Write as _, hint::black_box, net::IpAddr, path::Path, sync::Arc};
+use std::{fmt::Write as _, hint::black_box, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, Method};
+use rand::{SeedableRng, rngs::SmallRng};
 use tidegate::{
-    admission::{Gate, Pick, RateLimit, RateSubject, charge},
-    config,
-    names::Priority,
+    admission::{Gate, Lane, Pick, Picked, RateLimit, RateSubject, RouteNumber, Wish, charge},
+    balance::{Candidates, EndpointView, Turn, pick},
+    config::{self, BalancePolicy},
+    names::{EndpointId, Priority},
     route::{Head, Table, normalise},
 };
 use tokio::{runtime::Builder, time::Instant};
@@ -36,12 +38,23 @@ fn tenants() -> config::Plan {
         .plan
 }
 
-struct Always;
+/// The only endpoint there is.
+struct Only(Arc<Lane>);
 
-impl Pick for Always {
-    type Endpoint = usize;
+impl Pick for Only {
+    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
+        free(&self.0, 1.0).then_some(Picked {
+            lane: &self.0,
+            seat: 0,
+            share: 1.0,
+        })
+    }
 
-    fn pick(&self, _: &dyn Fn(&usize) -> bool) -> Option<usize> {
+    fn can_serve(&self) -> bool {
+        true
+    }
+
+    fn seat_of(&self, _: &Lane) -> Option<usize> {
         Some(0)
     }
 }
@@ -87,15 +100,64 @@ fn steps(criterion: &mut Criterion) {
         .build()
         .expect("a runtime");
     let upstream = plan.upstreams.values().next().expect("an upstream");
-    let gate = Arc::new(Gate::new(&upstream.concurrency));
+    let gate = Arc::new(Gate::new(&upstream.name, &upstream.concurrency));
+    let id = EndpointId::new(upstream.name.clone(), ([127, 0, 0, 1], 9).into());
+    let only = Only(gate.lane(&id));
+    let wish = Wish {
+        priority: Priority::Normal,
+        route: RouteNumber::default(),
+        tenant: 0,
+        deadline: None,
+        retry: false,
+    };
     criterion.bench_function("admit and give back, nobody waiting", |bench| {
-        bench.iter(|| {
-            runtime
-                .block_on(gate.admit(Priority::Normal, None, &Always))
-                .is_ok()
-        });
+        bench.iter(|| runtime.block_on(gate.admit(&wish, &only)).is_ok());
     });
 }
 
-criterion_group!(benches, steps);
+/// Endpoints of which a few are busy and all are known.
+struct Endpoints(Vec<EndpointView>);
+
+impl Candidates for Endpoints {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn view(&self, index: usize) -> EndpointView {
+        self.0.get(index).copied().unwrap_or_default()
+    }
+}
+
+fn balance(criterion: &mut Criterion) {
+    let (turn, mut rng) = (Turn::new(), SmallRng::seed_from_u64(1));
+    for count in [3_u32, 50, 1_000] {
+        let endpoint = |index: u32| EndpointView {
+            can_serve: true,
+            weight: 1.0,
+            in_flight: index % 7,
+            limit: Some(16),
+            latency: Some(Duration::from_millis(u64::from(index % 13))),
+            peak: Some(Duration::from_millis(u64::from(index % 17))),
+        };
+        let cold = Endpoints((0..count).map(endpoint).collect());
+        let mut hot = cold.0.clone();
+        for view in &mut hot {
+            view.in_flight = 16;
+        }
+        let hot = Endpoints(hot);
+        for (policy, name) in [
+            (BalancePolicy::LeastRequest, "least_request"),
+            (BalancePolicy::PeakEwma, "peak_ewma"),
+        ] {
+            for (endpoints, how) in [(&cold, "cold"), (&hot, "all hot")] {
+                let name = format!("pick one of {count} by {name}, {how}");
+                criterion.bench_function(&name, |bench| {
+                    bench.iter(|| pick(policy, &turn, black_box(endpoints), &mut rng));
+                });
+            }
+        }
+    }
+}
+
+criterion_group!(benches, steps, balance);
 criterion_main!(benches);

