@@ -392,3 +392,25 @@ async fn a_flood_of_keys_neither_frees_nor_starves() {
         .view(tokio::time::Instant::now());
     assert!(view.keys <= 64, "{}", view.keys);
 }
+
+#[tokio::test]
+async fn what_a_limit_was_asked_for_becomes_a_proposal_with_lines_to_paste() {
+    let upstream = Upstream::saying("ok").await;
+    let limit = "[[routes.rate_limits]]\nname = \"per-client\"\nrate = \"1/m\"\nburst = 2\n";
+    let gate = TestGateway::start(&config(&upstream, "", limit)).await;
+    for _ in 0..10 {
+        client::get(gate.web, "/").await;
+    }
+    let advice = client::admin(gate.admin, "/api/v1/recommendations").await;
+    assert_eq!(advice.status, StatusCode::OK);
+    let advice: serde_json::Value = serde_json::from_str(&advice.text()).expect("JSON");
+    let limit = &advice["limits"][0];
+    assert_eq!(
+        (&limit["name"], &limit["rate"], &limit["burst"]),
+        (&"per-client".into(), &"1/m".into(), &2.into())
+    );
+    assert_eq!(limit["proposed"]["seen"], 10);
+    let lines = limit["proposed"]["toml"].as_str().expect("lines");
+    let pasted: toml::Table = toml::from_str(lines).expect("TOML");
+    assert!(pasted["burst"].as_integer() > Some(2), "{lines}");
+}

@@ -13,10 +13,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adaptive;
 mod drain;
 mod faults;
 mod limits;
 mod overload;
+mod pressure;
 mod reload;
 mod resolve;
 mod retries;

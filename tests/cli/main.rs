@@ -171,6 +171,35 @@ fn the_schema_is_json_on_standard_output() {
 }
 
 #[test]
+fn the_demo_has_a_row_a_second_for_each_of_three_services() {
+    let output = tidegate(Path::new("/"), &["demo", "--seconds", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines: Vec<serde_json::Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (opening, row) = (lines.first().unwrap(), lines.last().unwrap());
+    for address in ["gateway", "admin", "upstream", "unprotected"] {
+        assert!(opening[address].is_string(), "{opening}");
+    }
+    assert_eq!(row["second"], 2);
+    assert!(row["limit"].as_u64().unwrap() >= 1, "{row}");
+    for service in [row, &row["fixed"], &row["unprotected"]] {
+        let count = |name: &str| service[name].as_u64().unwrap();
+        assert!(count("offered") > 0 && count("goodput") > 0, "{row}");
+        assert!(count("goodput") <= count("admitted"), "{row}");
+        assert_eq!(
+            count("late"),
+            count("admitted") - count("goodput") + count("failed")
+        );
+        assert!(
+            service["shed"].is_u64() && service["p99_ms"].is_f64(),
+            "{row}"
+        );
+    }
+}
+
+#[test]
 fn a_gateway_serves_is_healthy_and_ends_with_0_on_sigterm() {
     let mut gateway = Running::start();
     let mut stream = TcpStream::connect(&gateway.web).unwrap();

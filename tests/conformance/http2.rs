@@ -343,7 +343,8 @@ async fn c29_connect_over_http2_opens_nothing() {
 #[tokio::test]
 async fn c51_streams_beyond_the_limit_are_refused_and_the_others_go_on() {
     let origin = Origin::saying("", Then::Hang).await;
-    let gate = gate(origin.address, "", "").await;
+    let off = "concurrency = { mode = \"off\" }"; // all streams are to reach the upstream
+    let gate = gate(origin.address, off, "").await;
     let mut frames = Frames::to(gate.web).await;
     let mut allowed = 0;
     while allowed == 0 {

@@ -2,6 +2,8 @@
 
 #![allow(
     unreachable_pub,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use tempfile::TempDir;
-use tidegate::{cli::gateway::Gateway, config};
+use tidegate::{
+    admission::{Signals, SystemSignals},
+    cli::gateway::Gateway,
+    config,
+};
 
 use super::{client, until};
 
@@ -23,12 +27,22 @@ impl TestGateway {
         Self::start_in(folder, toml)
     }
 
+    /// The same, where `signals` say how this process is.
+    #[expect(clippy::unused_async, reason = "it needs a runtime, and says so")]
+    pub async fn start_with(toml: &str, signals: impl Signals + 'static) -> Self {
+        Self::start_of(tempfile::tempdir().expect("a folder"), toml, signals)
+    }
+
     /// The same, in a folder that already holds named files.
     pub fn start_in(folder: TempDir, toml: &str) -> Self {
+        Self::start_of(folder, toml, SystemSignals::new())
+    }
+
+    fn start_of(folder: TempDir, toml: &str, signals: impl Signals + 'static) -> Self {
         let path = folder.path().join("tidegate.toml");
         std::fs::write(&path, complete(toml)).expect("written");
         let loaded = config::read(&path).unwrap_or_else(|errors| panic!("{errors}"));
-        let gateway = Gateway::start(loaded, Some(path)).expect("it starts");
+        let gateway = Gateway::start_with(loaded, Some(path), signals).expect("it starts");
         let web = gateway.address("web").expect("a listener named web");
         let admin = gateway.address("admin").expect("an admin listener");
         Self {

@@ -23,7 +23,7 @@ const ADMIN: &[(&str, &str, &str)] = &[
     (
         "GET",
         "/api/v1/status",
-        "Version, readiness, totals and the last reload.",
+        "Version, uptime, readiness, listeners, and what the process gives up for its own health.",
     ),
     (
         "GET",
@@ -40,6 +40,11 @@ const ADMIN: &[(&str, &str, &str)] = &[
         "GET",
         "/api/v1/routes",
         "Each route with what it takes and what it does.",
+    ),
+    (
+        "GET",
+        "/api/v1/recommendations",
+        "For each limit: another that the last hour's traffic would have fitted into, with the lines to paste.",
     ),
     (
         "GET",

@@ -1,6 +1,7 @@
 //! Any sequence of coming, leaving, finishing, waiting and reloading, against a gate under paused time.
 
 use std::{
+    collections::HashSet,
     future::Future,
     num::NonZeroU32,
     pin::Pin,
@@ -11,10 +12,10 @@ use std::{
 
 use proptest::prelude::*;
 use tidegate::{
-    admission::{Denied, Gate, Outcome, Permit, Pick},
+    admission::{Denied, Gate, Lane, Outcome, Permit, Pick, Picked, RouteNumber, Wish},
     config::{ConcurrencyMode, ConcurrencyPlan, QueuePlan},
     fault::ShedReason,
-    names::Priority,
+    names::{EndpointId, Priority},
 };
 use tokio::time::Instant;
 
@@ -49,24 +50,47 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-struct Anywhere;
+/// The only endpoint there is.
+struct Anywhere(Arc<Lane>);
 
 impl Pick for Anywhere {
-    type Endpoint = ();
+    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
+        free(&self.0, 1.0).then_some(Picked {
+            lane: &self.0,
+            seat: 0,
+            share: 1.0,
+        })
+    }
 
-    fn pick(&self, free: &dyn Fn(&()) -> bool) -> Option<()> {
-        free(&()).then_some(())
+    fn can_serve(&self) -> bool {
+        true
+    }
+
+    fn seat_of(&self, _: &Lane) -> Option<usize> {
+        Some(0)
     }
 }
 
-type Admitted = Result<Permit<()>, Denied>;
+fn only() -> EndpointId {
+    EndpointId::new("up".into(), ([127, 0, 0, 1], 1).into())
+}
+
+fn gate(plan: &ConcurrencyPlan) -> Arc<Gate> {
+    let gate = Arc::new(Gate::new(&"up".into(), plan));
+    let picks = Anywhere(gate.lane(&only()));
+    gate.follow(Arc::new(picks), &HashSet::from([&only()]));
+    gate
+}
+
+type Admitted = Result<Permit, Denied>;
 type Admission = Pin<Box<dyn Future<Output = Admitted> + Send>>;
 
 /// The gate, and everyone who wants something of it.
 struct World {
     gate: Arc<Gate>,
     waiting: Vec<(Priority, Admission)>,
-    permits: Vec<Permit<()>>,
+    permits: Vec<Permit>,
+    max_waiting: u32,
     /// Most that may be in flight: the limit, or what was in flight when it shrank.
     ceiling: u32,
 }
@@ -76,6 +100,7 @@ const MAX_WAIT: Duration = Duration::from_millis(50);
 fn plan(limit: u32, max_waiting: u32) -> ConcurrencyPlan {
     ConcurrencyPlan {
         mode: NonZeroU32::new(limit).map_or(ConcurrencyMode::Off, ConcurrencyMode::Fixed),
+        shadow: false,
         queue: QueuePlan {
             max_waiting,
             max_wait: MAX_WAIT,
@@ -86,7 +111,8 @@ fn plan(limit: u32, max_waiting: u32) -> ConcurrencyPlan {
 impl World {
     fn new(limit: u32, max_waiting: u32) -> Self {
         Self {
-            gate: Arc::new(Gate::new(&plan(limit, max_waiting))),
+            gate: gate(&plan(limit, max_waiting)),
+            max_waiting,
             waiting: Vec::new(),
             permits: Vec::new(),
             ceiling: ceiling(limit),
@@ -107,6 +133,7 @@ impl World {
             }
             Step::Reshape { limit, max_waiting } => {
                 self.gate.reshape(&plan(limit, max_waiting));
+                self.max_waiting = max_waiting;
                 self.ceiling = ceiling(limit).max(self.gate.view().in_flight);
             }
             Step::Advance { ms } => tokio::time::advance(Duration::from_millis(ms)).await,
@@ -124,8 +151,17 @@ impl World {
         let gate = Arc::clone(&self.gate);
         let deadline = deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         let past = deadline_ms == Some(0);
-        let mut coming: Admission =
-            Box::pin(async move { gate.admit(priority, deadline, &Anywhere).await });
+        let mut coming: Admission = Box::pin(async move {
+            let wish = Wish {
+                priority,
+                route: RouteNumber::default(),
+                tenant: 0,
+                deadline,
+                retry: false,
+            };
+            let picks = Anywhere(gate.lane(&only()));
+            gate.admit(&wish, &picks).await
+        });
         match coming
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -170,7 +206,7 @@ impl World {
             "{view:?} above {}",
             self.ceiling
         );
-        assert!(view.waiting <= view.max_waiting, "{view:?}");
+        assert!(view.waiting <= self.max_waiting, "{view:?}");
         // A place that was handed to someone who has not looked yet is in flight already.
         assert!(
             view.in_flight as usize >= permits,
