@@ -18,7 +18,7 @@ use tidegate::{
         Arrived, Ask, Core, Lane, Law, Moment, Outcome, Pick, Picked, Position, RouteNumber, Told,
         learned,
     },
-    config::{LawWord, LimitBounds, QueuePlan},
+    config::{LawWord, LimitBounds, QueuePlan, Stretch},
     names::{EndpointId, Priority},
 };
 use tokio::{sync::oneshot, time::Instant};
@@ -86,6 +86,7 @@ fn main() {
 /// So many requests that need not wait, one after the other, by a limit that is learned.
 fn pass(count: u64) {
     let core: Core<u32> = Core::new(&QueuePlan {
+        stretch: Stretch::Never,
         max_waiting: 64,
         max_wait: Duration::from_millis(100),
     });
@@ -106,6 +107,7 @@ fn pass(count: u64) {
 /// A hundred thousand that wait: what they take, how fast one is woken, and what happens when all leave.
 fn crowd() {
     let core = Core::new(&QueuePlan {
+        stretch: Stretch::Never,
         max_waiting: WAITING,
         max_wait: Duration::from_secs(30),
     });

@@ -141,7 +141,7 @@ impl<T> Core<T> {
             shares: Shares::new(),
             lately: Lately::new(),
             line: Mutex::new(Served {
-                line: Line::new(queue.max_waiting, queue.max_wait),
+                line: Line::new(queue),
                 picks: None,
             }),
         }
@@ -241,7 +241,7 @@ impl<T> Core<T> {
     /// Sets the bounds of the line; who is beyond them is refused.
     pub fn reshape(&self, queue: &QueuePlan, now: Moment, told: &mut Told<T>) {
         self.with_line(|line| {
-            while let Some(token) = line.bound(queue.max_waiting, queue.max_wait, now) {
+            while let Some(token) = line.bound(queue, now) {
                 told.push((token, Err(ShedReason::QueueFull)));
             }
         });

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
-    PressurePlan, QueuePlan, TenantKey,
+    PressurePlan, QueuePlan, Stretch, TenantKey,
 };
 
 use crate::names::{ListenerName, Priority, RouteName, UpstreamName};

@@ -10,7 +10,7 @@ use tokio::time::advance;
 use super::*;
 use crate::{
     admission::{Picked, concurrency::Outcome, line::Ask},
-    config::{ConcurrencyMode, LawWord, LimitBounds, QueuePlan},
+    config::{ConcurrencyMode, LawWord, LimitBounds, QueuePlan, Stretch},
 };
 
 /// Always the same endpoint, or none.
@@ -62,6 +62,7 @@ fn plan(limit: u32, max_waiting: u32, max_wait_ms: u64) -> ConcurrencyPlan {
     ConcurrencyPlan {
         mode,
         queue: QueuePlan {
+            stretch: Stretch::Never,
             max_waiting,
             max_wait,
         },

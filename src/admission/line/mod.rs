@@ -21,7 +21,11 @@ use std::time::Duration;
 use rand::Rng;
 
 use super::moment::Moment;
-use crate::{fault::ShedReason, names::Priority};
+use crate::{
+    config::{QueuePlan, Stretch},
+    fault::ShedReason,
+    names::Priority,
+};
 use class::ClassQueue;
 pub(super) use class::Place;
 use drain::Drain;
@@ -39,7 +43,7 @@ pub struct Ask {
     pub priority: Priority,
     /// Whether it is a second try of ours: those go behind all first tries of their class.
     pub retry: bool,
-    /// Its route, as [`Gate::route`](super::Gate::route) numbers it.
+    /// Its route, as [`Gate::routes`](super::Gate::routes) numbers it.
     pub route: RouteNumber,
     /// A hash of its tenant; those who have the same are one.
     pub tenant: u64,
@@ -81,6 +85,7 @@ pub(super) struct Line<T> {
     drain: Drain,
     len: u32,
     most: u32,
+    stretch: Stretch,
     max_wait: Duration,
 }
 
@@ -114,13 +119,15 @@ pub(super) struct Next<T> {
 
 /// Each class twice: first tries, then our own second ones.
 const RANKS: usize = Priority::ALL.len() * 2;
+/// No queue that follows its drain is longer.
+const MOST_STRETCHED: u32 = 65_536;
 /// Of so many places a class that always waits gets one: 1 %.
 const STARVED_AFTER: u32 = 99;
 
 // === impl Line ===
 
 impl<T> Line<T> {
-    pub(super) const fn new(most: u32, max_wait: Duration) -> Self {
+    pub(super) const fn new(plan: &QueuePlan) -> Self {
         Self {
             slots: Slots::new(),
             queues: Vec::new(),
@@ -129,8 +136,9 @@ impl<T> Line<T> {
             shed: [ShedShare::FRESH; RANKS],
             drain: Drain::NEW,
             len: 0,
-            most,
-            max_wait,
+            most: plan.max_waiting,
+            stretch: plan.stretch,
+            max_wait: plan.max_wait,
         }
     }
 
@@ -162,12 +170,13 @@ impl<T> Line<T> {
             self.note(rank, |shed| shed.shed(now));
             return Offer::Refused(patience.reason);
         }
-        let crowded = self.len >= self.most || pace.wait_for(self.len) > patience.bound;
+        let most = self.most_at(pace);
+        let crowded = self.len >= most || pace.wait_for(self.len) > patience.bound;
         let mut displaced = crowded.then(|| self.displace(rank, now)).flatten();
-        if displaced.is_none() && self.len >= self.most {
+        if displaced.is_none() && self.len >= most {
             displaced = self.make_room(standing, pace, now);
         }
-        if self.len >= self.most {
+        if self.len >= most {
             self.note(rank, |shed| shed.shed(now));
             return Offer::Refused(ShedReason::QueueFull);
         }
@@ -238,9 +247,9 @@ impl<T> Line<T> {
     }
 
     /// Sets the bounds; returns one who is beyond them, the youngest of the lowest class. Call until `None`.
-    pub(super) fn bound(&mut self, most: u32, max_wait: Duration, now: Moment) -> Option<T> {
-        (self.most, self.max_wait) = (most, max_wait);
-        if self.len <= most {
+    pub(super) fn bound(&mut self, plan: &QueuePlan, now: Moment) -> Option<T> {
+        (self.most, self.stretch, self.max_wait) = (plan.max_waiting, plan.stretch, plan.max_wait);
+        if self.stretch == Stretch::WithDrain || self.len <= self.most {
             None
         } else {
             self.displace_from(0, now)
@@ -289,6 +298,16 @@ impl<T> Line<T> {
 
 /// The parts of the above.
 impl<T> Line<T> {
+    /// How many may wait, while so many places come free.
+    fn most_at(&self, pace: &Pace) -> u32 {
+        match self.stretch {
+            Stretch::Never => self.most,
+            Stretch::WithDrain => self
+                .most
+                .max(pace.within(self.max_wait).min(MOST_STRETCHED)),
+        }
+    }
+
     /// Where one would stand, how long it may wait, and how long it will.
     fn judge(
         &mut self,
@@ -316,9 +335,19 @@ impl<T> Line<T> {
                 stood = queue.standing(now);
             }
         }
+        if !self.sheds(rank, now) {
+            stood = Duration::ZERO; // it is long and stays as long as it is: all of it is served in time
+        }
         let patience = Patience::of(self.max_wait, stood, ask.deadline, pace.usual, now);
         let predicted = pace.wait_for(before.saturating_add(behind));
         (standing, patience, predicted)
+    }
+
+    /// Whether some of a class were shed a moment ago: more come than go.
+    fn sheds(&self, rank: usize, now: Moment) -> bool {
+        self.shed
+            .get(rank)
+            .is_some_and(|shed| shed.lately(now, patience::INTERVAL))
     }
 
     /// When one waits in vain, and what it is told then.

@@ -45,6 +45,19 @@ impl Pace {
     }
 }
 
+impl Pace {
+    /// How many get a place within a time; 0 while nothing is known.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate times a time; what is beyond a u32 becomes the most"
+    )]
+    pub(super) fn within(&self, time: Duration) -> u32 {
+        self.drain
+            .map_or(0, |drain| (drain * time.as_secs_f64()).ceil() as u32)
+    }
+}
+
 // === impl Patience ===
 
 impl Patience {

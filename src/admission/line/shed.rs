@@ -12,6 +12,7 @@ pub(super) struct ShedShare {
     came: f64,
     shed: f64,
     at: Moment,
+    shed_at: Option<Moment>,
 }
 
 /// After so long, what happened counts half.
@@ -29,6 +30,7 @@ impl ShedShare {
         came: 0.0,
         shed: 0.0,
         at: Moment::ZERO,
+        shed_at: None,
     };
 
     pub(super) fn let_in(&mut self, now: Moment) {
@@ -40,12 +42,19 @@ impl ShedShare {
         self.fade(now);
         self.came += 1.0;
         self.shed += 1.0;
+        self.shed_at = Some(now);
     }
 
     /// One that waited was shed after all.
     pub(super) fn gave_up(&mut self, now: Moment) {
         self.fade(now);
         self.shed = (self.shed + 1.0).min(self.came);
+        self.shed_at = Some(now);
+    }
+
+    /// Whether the last one was shed not longer ago.
+    pub(super) fn lately(&self, now: Moment, within: Duration) -> bool {
+        self.shed_at.is_some_and(|at| now.since(at) <= within)
     }
 
     /// The share that was shed, 0 to 1.

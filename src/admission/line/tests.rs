@@ -24,6 +24,14 @@ const PACE: Pace = Pace {
     usual: Duration::from_millis(30),
 };
 
+fn plan(max_waiting: u32) -> QueuePlan {
+    QueuePlan {
+        max_waiting,
+        stretch: Stretch::Never,
+        max_wait: 120 * MS,
+    }
+}
+
 struct Bench {
     line: Line<u32>,
     shares: Shares,
@@ -33,7 +41,7 @@ struct Bench {
 impl Bench {
     fn new(most: u32) -> Self {
         Self {
-            line: Line::new(most, 120 * MS),
+            line: Line::new(&plan(most)),
             shares: Shares::new(),
             next: 0,
         }
@@ -106,27 +114,55 @@ fn who_would_wait_too_long_is_refused_on_arrival() {
     assert_eq!(bench.line.len(), 11);
 }
 
-#[test]
-fn a_queue_that_stands_lets_only_short_waits_in() {
-    let mut bench = Bench::new(64);
+/// Somebody always waits, for so long; one goes each 10 ms.
+fn stands(bench: &mut Bench, millis: u64) {
     bench.waits(&ask(Priority::Normal), at(0));
-    for n in 1..=60 {
+    for n in 1..=millis / 10 {
         bench.waits(&ask(Priority::Normal), at(n * 10));
         bench.pop(at(n * 10));
     }
-    for _ in 0..2 {
-        bench.waits(&ask(Priority::Normal), at(600));
+}
+
+#[test]
+fn a_queue_that_stands_and_sheds_lets_only_short_waits_in() {
+    let mut bench = Bench::new(64);
+    stands(&mut bench, 600);
+    for _ in 0..10 {
+        bench.waits(&ask(Priority::Normal), at(600)); // as long as it stands and all are served
     }
     assert_eq!(
         bench.refused(&ask(Priority::Normal), at(600)),
         ShedReason::QueueFull
     );
-    // Another class has a clock of its own.
-    bench.waits(&ask(Priority::High), at(600));
-    bench.drain(at(600));
-    for _ in 0..=10 {
-        bench.waits(&ask(Priority::Normal), at(601));
+    for _ in 0..8 {
+        bench.pop(at(600));
     }
+    assert_eq!(
+        bench.refused(&ask(Priority::Normal), at(601)),
+        ShedReason::QueueFull
+    );
+    // Another class has a clock of its own.
+    bench.waits(&ask(Priority::High), at(601));
+    bench.drain(at(601));
+    for _ in 0..=10 {
+        bench.waits(&ask(Priority::Normal), at(602));
+    }
+}
+
+#[test]
+fn a_queue_that_nobody_bounded_in_number_follows_its_drain() {
+    let mut bench = Bench::new(4);
+    bench.line = Line::new(&QueuePlan {
+        stretch: Stretch::WithDrain,
+        ..plan(4)
+    });
+    for _ in 0..=10 {
+        bench.waits(&ask(Priority::Normal), at(0)); // 100 a second: ten in 100 ms
+    }
+    assert_eq!(
+        bench.refused(&ask(Priority::Normal), at(0)),
+        ShedReason::QueueFull
+    );
 }
 
 #[test]
@@ -229,7 +265,7 @@ fn a_smaller_queue_puts_the_newest_of_the_lowest_class_out() {
     for priority in [Priority::Low, Priority::High, Priority::Low, Priority::High] {
         bench.waits(&ask(priority), at(0));
     }
-    let mut put_out = || bench.line.bound(1, 120 * MS, at(0));
+    let mut put_out = || bench.line.bound(&plan(1), at(0));
     assert_eq!(
         [put_out(), put_out(), put_out(), put_out()],
         [Some(3), Some(1), Some(4), None]

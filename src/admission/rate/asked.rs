@@ -1,9 +1,9 @@
 //! What a limit is asked for, second by second, so that another rate and burst can be proposed.
 //!
 //! Counting makes no request wait: a limit with one bucket for all costs one more atomic, one with a bucket for each
-//! key tries one lock of many and gives up where it is held. What is given up is counted ([`Asked::missed`]); it is
-//! a few requests in a million, unless thousands of keys come in the same second. Requests that an earlier limit of
-//! the same route refused never ask, and are not counted either.
+//! key tries one lock of many and gives up where it is held. What is given up is counted ([`Asked::missed`]): the
+//! more, the more keys come in the same second. Requests that an earlier limit of the same route refused never ask,
+//! and are not counted either.
 
 use std::{
     hash::{BuildHasher, RandomState},

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use crate::config::{
-    ConcurrencyMode, ConcurrencyPlan, LimitBounds, QueuePlan,
+    ConcurrencyMode, ConcurrencyPlan, LimitBounds, QueuePlan, Stretch,
     fields::upstream as keys,
     problem::{At, Code, Problem, Span},
     row::Row,
@@ -22,6 +22,11 @@ pub(super) fn compile(row: &Row<'_>) -> (ConcurrencyPlan, Option<Span>) {
         mode: mode(row),
         queue: QueuePlan {
             max_waiting: queue_row.value(&keys::MAX_WAITING),
+            stretch: if queue_row.has("max_waiting") {
+                Stretch::Never
+            } else {
+                Stretch::WithDrain
+            },
             max_wait,
         },
         shadow: row.value(&keys::LIMIT_SHADOW),

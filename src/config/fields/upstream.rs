@@ -317,7 +317,7 @@ pub(crate) static MAX_WAITING: Preset<u32> = Preset::new(
         max: 1_000_000,
     },
     64,
-    "How many may wait; beyond it the newest of the lowest priority gets 503 with `queue_full`. 0: nobody waits. One that waits costs about 200 bytes.",
+    "How many may wait; beyond it the newest of the lowest priority gets 503 with `queue_full`. 0: nobody waits. Left out, it is at least 64, and as many as get a place within `max_wait` at the present pace. One that waits costs about 200 bytes.",
 );
 pub(crate) static MAX_WAIT: Preset<Duration> = Preset::new(
     "max_wait",

@@ -57,11 +57,24 @@ pub struct LimitBounds {
     pub initial: NonZeroU32,
 }
 
+/// Whether the bound of a queue in number follows how fast it drains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stretch {
+    /// It is what the file says.
+    #[default]
+    Never,
+    /// The file says nothing: as many may wait as get a place within `max_wait` at the present drain, where that is
+    /// more than the default.
+    WithDrain,
+}
+
 /// `queue = { ... }`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueuePlan {
     /// How many may wait; 0: none.
     pub max_waiting: u32,
+    /// Whether that number is only the least.
+    pub stretch: Stretch,
     /// How long one may wait.
     pub max_wait: Duration,
 }

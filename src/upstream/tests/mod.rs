@@ -32,8 +32,8 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::{
     config::{
-        BalancePolicy, ConcurrencyMode, ConcurrencyPlan, HostPolicy, QueuePlan, UpstreamPlan,
-        UpstreamProtocol, UpstreamTlsPlan,
+        BalancePolicy, ConcurrencyMode, ConcurrencyPlan, HostPolicy, QueuePlan, Stretch,
+        UpstreamPlan, UpstreamProtocol, UpstreamTlsPlan,
     },
     fault::Fault,
     names::{EndpointId, UpstreamName},
@@ -78,6 +78,7 @@ fn plan(protocol: UpstreamProtocol) -> UpstreamPlan {
             mode: ConcurrencyMode::Off,
             shadow: false,
             queue: QueuePlan {
+                stretch: Stretch::Never,
                 max_waiting: 0,
                 max_wait: SHORT,
             },

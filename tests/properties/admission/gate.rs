@@ -13,7 +13,7 @@ use std::{
 use proptest::prelude::*;
 use tidegate::{
     admission::{Denied, Gate, Lane, Outcome, Permit, Pick, Picked, RouteNumber, Wish},
-    config::{ConcurrencyMode, ConcurrencyPlan, QueuePlan},
+    config::{ConcurrencyMode, ConcurrencyPlan, QueuePlan, Stretch},
     fault::ShedReason,
     names::{EndpointId, Priority},
 };
@@ -102,6 +102,7 @@ fn plan(limit: u32, max_waiting: u32) -> ConcurrencyPlan {
         mode: NonZeroU32::new(limit).map_or(ConcurrencyMode::Off, ConcurrencyMode::Fixed),
         shadow: false,
         queue: QueuePlan {
+            stretch: Stretch::Never,
             max_waiting,
             max_wait: MAX_WAIT,
         },

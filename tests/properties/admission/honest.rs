@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Duration};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use tidegate::{
     admission::{Arrived, Ask, Core, Lane, Moment, Pick, Picked, Place, RouteNumber, Told},
-    config::QueuePlan,
+    config::{QueuePlan, Stretch},
     names::{EndpointId, Priority},
 };
 
@@ -41,6 +41,7 @@ struct Service {
 impl Service {
     fn new() -> Self {
         let core = Core::new(&QueuePlan {
+            stretch: Stretch::Never,
             max_waiting: 64,
             max_wait: Duration::from_millis(100),
         });

@@ -15,15 +15,16 @@ use tidegate::{
         Place, Position, RetryBudget, RetryGuard, RouteNumber, Told,
     },
     balance::{self, Candidates, EndpointView, Turn},
-    config::{BalancePolicy, QueuePlan},
+    config::{BalancePolicy, QueuePlan, Stretch},
     names::EndpointId,
 };
 
 use super::front::{Ask, Front, How, Says};
 
-/// Bounded in time as the config is by default; the bound in number is out of the way of the largest scenarios.
+/// The config's defaults.
 const QUEUE: QueuePlan = QueuePlan {
-    max_waiting: 1024,
+    stretch: Stretch::WithDrain,
+    max_waiting: 64,
     max_wait: Duration::from_millis(100),
 };
 /// A place whose client left is kept for so many times what its route usually takes.
