@@ -28,6 +28,7 @@ tls = {{ certificates = [{{ cert = "{tls}/cert.pem", key = "{tls}/key.pem" }}] }
 
 [upstreams.nginx]
 endpoints = [{{ address = "{nginx.address}" }}]
+concurrency = {{ mode = "off" }}  # five hundred at once are to go through, not to be judged
 
 [[routes]]
 upstream = "nginx"

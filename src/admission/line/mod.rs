@@ -302,9 +302,11 @@ impl<T> Line<T> {
     fn most_at(&self, pace: &Pace) -> u32 {
         match self.stretch {
             Stretch::Never => self.most,
-            Stretch::WithDrain => self
-                .most
-                .max(pace.within(self.max_wait).min(MOST_STRETCHED)),
+            // Before anything has ended the wait itself is the bound.
+            Stretch::WithDrain => match pace.within(self.max_wait) {
+                0 => MOST_STRETCHED,
+                within => self.most.max(within.min(MOST_STRETCHED)),
+            },
         }
     }
 
