@@ -92,7 +92,7 @@ catalogue! {
         "Most requests at once; the endpoint is empty where one limit counts the whole upstream.";
     CONCURRENCY_IN_FLIGHT = Gauge "tidegate_concurrency_in_flight" ["upstream", "endpoint"]
         "Requests that hold a permit; the endpoint is empty where one limit counts the whole upstream.";
-    CONCURRENCY_CAPACITY = Gauge "tidegate_concurrency_capacity" ["upstream", "endpoint", "quantile"]
+    CONCURRENCY_CAPACITY = Gauge "tidegate_concurrency_capacity" ["upstream", "endpoint", "probability"]
         "How many requests at once the endpoint is believed to work on: quantiles of the belief.";
     CONCURRENCY_SLOWNESS = Gauge "tidegate_concurrency_slowness_ratio" ["upstream", "endpoint"]
         "How slow the endpoint is believed to be against its baselines; 1 is as usual.";
