@@ -130,6 +130,12 @@ impl Lane {
         (limit != UNLIMITED).then_some(limit)
     }
 
+    /// Most requests at once between looks above and below; `None`: no limit.
+    pub(super) fn steady(&self) -> Option<u32> {
+        let steady = self.probing.steady();
+        (steady != UNLIMITED).then_some(steady)
+    }
+
     /// Whether one more fits, where it gets `share` (0 to 1) of its limit.
     #[must_use]
     pub fn has_room(&self, share: f32) -> bool {
@@ -211,16 +217,17 @@ impl Lane {
         learner.moved(&verdict)
     }
 
-    /// Follows another law, from where the limit is now.
-    pub fn learn(&self, law: Box<dyn Law>, now: Moment) {
+    /// Follows another law, from where that one is; gives the one that it followed.
+    pub fn learn(&self, law: Box<dyn Law>, now: Moment) -> Option<Box<dyn Law>> {
         let mut learner = self.learner.lock();
         let verdict = law.start();
-        learner.law = Some(law);
+        let before = learner.law.replace(law);
         learner.last = verdict.limit;
         learner.told = verdict.limit;
         let _ = self.meter.window(&mut learner.mark, now);
         self.due.learns.store(1, Relaxed);
         self.apply(&verdict, now);
+        before
     }
 
     /// Other bounds.
@@ -233,12 +240,12 @@ impl Lane {
         }
     }
 
-    /// Learns nothing any more, and has no limit.
-    pub fn forget(&self) {
+    /// Learns nothing any more, and has no limit; gives the law that it followed.
+    pub fn forget(&self) -> Option<Box<dyn Law>> {
         let mut learner = self.learner.lock();
-        learner.law = None;
         self.due.learns.store(0, Relaxed);
         self.probing.lift();
+        learner.law.take()
     }
 
     /// How much was learned: windows closed.

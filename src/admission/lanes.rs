@@ -9,12 +9,12 @@ use std::{
 };
 
 use super::{
-    concurrency::{Bounds, learned},
+    concurrency::{Bounds, Law, learned},
     lane::Lane,
     moment::Moment,
 };
 use crate::{
-    config::{ConcurrencyMode, LimitBounds},
+    config::{ConcurrencyMode, LawWord, LimitBounds},
     names::EndpointId,
 };
 
@@ -30,9 +30,22 @@ pub(super) struct Lanes {
 #[derive(Debug)]
 struct Known {
     lane: Arc<Lane>,
+    /// The law that it followed before its mode was changed.
+    resting: Option<Resting>,
     /// Since when nothing names it.
     unnamed_since: Option<Moment>,
 }
+
+/// A law that nobody follows for now.
+#[derive(Debug)]
+struct Resting {
+    word: LawWord,
+    law: Box<dyn Law>,
+    since: Moment,
+}
+
+/// What a law knew longer ago than this, it is less sure of.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// How long the lane of an endpoint that nothing names is kept, with what it learned.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
@@ -63,18 +76,18 @@ impl Lanes {
         }
         let known = Known {
             lane: Arc::clone(&lane),
+            resting: None,
             unnamed_since: None,
         };
         self.lanes.insert(id.clone(), known);
         lane
     }
 
-    /// Follows another mode. A law that stays keeps what it learned, its bounds clamp it; another one begins where
-    /// the limit is.
+    /// Follows another mode. A law that was followed before goes on where it was when its mode comes back.
     pub(super) fn follow(&mut self, mode: ConcurrencyMode, now: Moment) {
         let before = std::mem::replace(&mut self.mode, mode);
-        for known in self.lanes.values() {
-            let lane = &known.lane;
+        let each = each(before, self.lanes.len());
+        for known in self.lanes.values_mut() {
             match (mode, before) {
                 (
                     ConcurrencyMode::Learned { law, bounds, .. },
@@ -85,13 +98,20 @@ impl Lanes {
                     },
                 ) if law == old => {
                     if bounds != were {
-                        lane.rebound(Bounds::from(bounds), now);
+                        known.lane.rebound(Bounds::from(bounds), now);
                     }
                 }
                 (ConcurrencyMode::Learned { law, bounds, .. }, _) => {
-                    lane.learn(learned(law, starting(bounds, lane.limit())), now);
+                    let limit = known.lane.steady().and_then(NonZeroU32::new).or(each);
+                    let next = known.wake((law, bounds), now);
+                    let next = next.unwrap_or_else(|| learned(law, starting(bounds, limit)));
+                    let rests = known.lane.learn(next, now);
+                    known.rest(rests, before, now);
                 }
-                (ConcurrencyMode::Off | ConcurrencyMode::Fixed(_), _) => lane.forget(),
+                (ConcurrencyMode::Off | ConcurrencyMode::Fixed(_), _) => {
+                    let rests = known.lane.forget();
+                    known.rest(rests, before, now);
+                }
             }
         }
     }
@@ -122,9 +142,100 @@ impl Lanes {
     }
 }
 
-fn starting(bounds: LimitBounds, limit: Option<u32>) -> LimitBounds {
-    let initial = limit
-        .and_then(NonZeroU32::new)
-        .map_or(bounds.initial, |limit| limit.clamp(bounds.min, bounds.max));
+// === impl Known ===
+
+impl Known {
+    /// The law that rests, where it is one of this word.
+    fn wake(
+        &mut self,
+        (word, bounds): (LawWord, LimitBounds),
+        now: Moment,
+    ) -> Option<Box<dyn Law>> {
+        let Resting { law, since, .. } = self.resting.take_if(|resting| resting.word == word)?;
+        let mut law = if now.since(since) > FRESH {
+            law.sibling()?
+        } else {
+            law
+        };
+        law.rebound(Bounds::from(bounds));
+        Some(law)
+    }
+
+    fn rest(&mut self, law: Option<Box<dyn Law>>, mode: ConcurrencyMode, now: Moment) {
+        if let (Some(law), ConcurrencyMode::Learned { law: word, .. }) = (law, mode) {
+            let since = now;
+            self.resting = Some(Resting { word, law, since });
+        }
+    }
+}
+
+/// What each of so many endpoints had of a fixed limit.
+fn each(mode: ConcurrencyMode, lanes: usize) -> Option<NonZeroU32> {
+    let ConcurrencyMode::Fixed(limit) = mode else {
+        return None;
+    };
+    let lanes = u32::try_from(lanes).unwrap_or(u32::MAX).max(1);
+    NonZeroU32::new(limit.get().div_ceil(lanes))
+}
+
+fn starting(bounds: LimitBounds, limit: Option<NonZeroU32>) -> LimitBounds {
+    let initial = limit.map_or(bounds.initial, |limit| limit.clamp(bounds.min, bounds.max));
     LimitBounds { initial, ..bounds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).expect("not zero")
+    }
+
+    fn learned_within(min: u32, law: LawWord) -> ConcurrencyMode {
+        let bounds = LimitBounds {
+            min: count(min),
+            max: count(200),
+            initial: count(min.max(10)),
+        };
+        let total = None;
+        ConcurrencyMode::Learned { law, bounds, total }
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_micros(seconds * 1_000_000)
+    }
+
+    fn lanes(mode: ConcurrencyMode, addresses: &[&str]) -> (Lanes, Vec<Arc<Lane>>) {
+        let mut lanes = Lanes::new(mode, Duration::ZERO);
+        let each = addresses.iter().map(|address| {
+            let address = address.parse().expect("an address");
+            let id = EndpointId::new("shop".into(), address);
+            lanes.get_or_new(&id, at(0))
+        });
+        let each = each.collect();
+        (lanes, each)
+    }
+
+    #[test]
+    fn a_mode_that_comes_back_goes_on_where_it_was() {
+        let adaptive = learned_within(1, LawWord::Adaptive);
+        let (mut lanes, each) = lanes(learned_within(40, LawWord::Adaptive), &["10.0.0.1:80"]);
+        assert_eq!(each[0].steady(), Some(40));
+        lanes.follow(ConcurrencyMode::Fixed(count(8)), at(1));
+        assert_eq!(each[0].steady(), None);
+        lanes.follow(adaptive, at(2));
+        assert_eq!(each[0].steady(), Some(40), "not the initial limit");
+        lanes.follow(learned_within(1, LawWord::Vegas), at(3));
+        assert_eq!(each[0].steady(), Some(40), "another law starts from there");
+        lanes.follow(adaptive, at(100));
+        assert_eq!(each[0].steady(), Some(40), "after long, too");
+    }
+
+    #[test]
+    fn a_law_that_follows_a_fixed_limit_starts_with_each_endpoints_part_of_it() {
+        let fixed = ConcurrencyMode::Fixed(count(64));
+        let (mut lanes, each) = lanes(fixed, &["10.0.0.1:80", "10.0.0.2:80"]);
+        lanes.follow(learned_within(1, LawWord::Adaptive), at(1));
+        assert_eq!(each[0].steady(), Some(32));
+    }
 }
