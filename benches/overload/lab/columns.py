@@ -28,6 +28,7 @@ class Column:
     timeout_ms: float = 1000.0
     retries: int = 0
     phases: list = field(default_factory=list)  # (title, from second, seconds, capacity): shown second by second
+    tuned: bool = False  # Tidegate's file is changed each second
     headline: str = "all"  # whose goodput the table shows: of the capacity, or "critical", of what it offered
 
     def titled(self):
@@ -51,6 +52,7 @@ def columns(warm, seconds):
             steady("1.2x", 1.2, warm, seconds),
             steady("3x", 3, warm, seconds),
             steady("10x", 10, warm, seconds),
+            steady("tuned-3x", 3, warm, seconds, title="3x, tuned each second", tuned=True),
             steady("3x-retries", 3, warm, seconds, title="3x, 2 client retries", retries=2),
             halving(warm),
             steady("slow-0.8x", 0.8, warm, seconds, title="one of two slow, 0.8x", **two_endpoints()),

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,15 @@ MAX_WAITING, MAX_WAIT = 64, "100ms"  # the same queue for all that have one
 FIXED = 17  # the best fixed limit of one backend
 THREADS = 2  # of each gateway
 READY_WITHIN = 10.0  # seconds
+# What a column that is tuned goes through, a second each: (concurrency, priority, what a route has besides).
+TUNINGS = [
+    ('mode = "adaptive"', "normal", ""),
+    ('mode = "adaptive", min = 4, max = 64', "normal", ""),
+    (f'mode = "fixed", limit = {FIXED}', "normal", ""),
+    ('mode = "adaptive"', "high", ""),
+    ('mode = "adaptive", max = 200', "low", "share = 0.5"),
+    (f'mode = "fixed", limit = {FIXED + 1}', "normal", "share = 0.2"),
+]
 
 
 class Nothing:
@@ -40,23 +50,41 @@ class Tidegate:
         for line in process.stderr:
             if line.startswith("listening name=web "):
                 drain(process.stderr)
+                if column.tuned:
+                    self.tune(process, config, lambda tuning: self.config(column, backends, tuning))
                 return Running(process, [line.split("address=")[1].strip()])
         raise SystemExit(f"tidegate did not start, see: {self.program} check {config}")
 
-    def config(self, column, backends):
+    @staticmethod
+    def tune(process, config, written):
+        """Changes the file each second while the gateway runs, as an editor does: beside it, then in its place."""
+
+        def turns():
+            turn = 0
+            while process.poll() is None:
+                beside = config.with_suffix(".new")
+                beside.write_text(written(TUNINGS[turn % len(TUNINGS)]))
+                beside.rename(config)
+                turn += 1
+                time.sleep(1.0)
+
+        threading.Thread(target=turns, daemon=True).start()
+
+    def config(self, column, backends, tuning=None):
         endpoints = ", ".join(f'{{ address = "{address}" }}' for address in backends)
-        limit = f"limit = {FIXED * len(backends)}, " if self.mode == "fixed" else ""
+        limit = f"limit = {FIXED * len(backends)}, " if self.mode == "fixed" and not tuning else ""
         queue = f'queue = {{ max_waiting = {MAX_WAITING}, max_wait = "{MAX_WAIT}" }}'
+        concurrency, priority, more = tuning or (f'mode = "{self.mode}"', None, "")
         routes = "".join(
             f'[[routes]]\nname = "{kind["name"]}"\npath_prefix = "{kind["path"]}"\nupstream = "up"\n'
-            f'priority = "{kind["priority"]}"\n'
+            f'priority = "{priority or kind["priority"]}"\n{more}\n'
             for kind in column.kinds
         )
         return (
             f'[admin]\nbind = "127.0.0.1:0"\n[log]\naccess = "off"\nlevel = "warn"\n'
             f'[[listeners]]\nname = "web"\nbind = "127.0.0.1:0"\n'
             f"[upstreams.up]\nendpoints = [{endpoints}]\n"
-            f'concurrency = {{ mode = "{self.mode}", {limit}{queue} }}\n{routes}'
+            f"concurrency = {{ {concurrency}, {limit}{queue} }}\n{routes}"
         )
 
 
@@ -218,8 +246,6 @@ def spawn(command, folder, **pipes):
 
 def drain(pipe):
     """Reads on and forgets, so that the writer never waits."""
-    import threading
-
     threading.Thread(target=lambda: [None for _ in pipe], daemon=True).start()
 
 
