@@ -35,7 +35,7 @@ mod ticket;
 pub use self::core::{Answer, Arrived, Core, Pick, Picked, Place, Told, Waiting};
 pub use budget::{LiveGuard, Load, RetryBudget, RetryGuard};
 pub use concurrency::{
-    Aimd, Because, Beliefs, Bounds, Caution, Cell, Gradient2, Law, Looks, Outcome, Posterior,
+    Aimd, Because, Beliefs, Bounds, Caution, Cell, Deep, Gradient2, Law, Looks, Outcome, Posterior,
     Probe, Teaching, Tuning, Vegas, Verdict, Window, WindowEnd, learned,
 };
 pub use gate::{Gate, GateView, Wish};

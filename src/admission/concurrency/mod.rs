@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use aimd::Aimd;
 pub use gradient2::Gradient2;
 pub use law::{Because, Beliefs, Bounds, Cell, Law, Probe, Verdict, Window, WindowEnd};
-pub use posterior::{Caution, Looks, Posterior, Teaching, Tuning};
+pub use posterior::{Caution, Deep, Looks, Posterior, Teaching, Tuning};
 pub use vegas::Vegas;
 
 use crate::config::{LawWord, LimitBounds};

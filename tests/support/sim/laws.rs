@@ -32,7 +32,7 @@ pub(crate) const BOUNDS: Bounds = Bounds {
 };
 
 /// Parts that `--without` knows.
-pub(crate) const PARTS: [&str; 17] = [
+pub(crate) const PARTS: [&str; 20] = [
     "probes",
     "discipline",
     "queue",
@@ -50,6 +50,9 @@ pub(crate) const PARTS: [&str; 17] = [
     "light",
     "fold",
     "search",
+    "deep",
+    "pace",
+    "rest",
 ];
 
 // === impl Choice ===
@@ -59,9 +62,11 @@ impl Choice {
     pub(crate) fn set(&mut self, pair: &str) -> Option<()> {
         let (name, value) = pair.split_once('=')?;
         match self {
-            Self::Adaptive(tuning, _) => set(tuning, name, value.parse().ok()?),
-            _ => Some(()),
+            Self::Adaptive(_, start) if name == "start" => *start = value.parse().ok()?,
+            Self::Adaptive(tuning, _) => return set(tuning, name, value.parse().ok()?),
+            _ => {}
         }
+        Some(())
     }
 
     /// By the word on the command line; `without` leaves a part of `adaptive` out.
@@ -121,6 +126,7 @@ fn set(tuning: &mut Tuning, name: &str, value: f64) -> Option<()> {
         "slowness_spread" => tuning.slowness_spread = short,
         "quantile" => tuning.quantile = short,
         "idle_quantile" => tuning.idle_quantile = short,
+        "pace" => tuning.pace = Duration::from_secs_f64(value),
         "grow" => tuning.grow = value,
         "grow_from" => tuning.grow_from = value,
         "near" => tuning.near = value,
@@ -132,11 +138,14 @@ fn set(tuning: &mut Tuning, name: &str, value: f64) -> Option<()> {
         "first" => tuning.teaching.first = short,
         "up" => looks?.up = value,
         "down" => looks?.down = value,
+        "deep_below" => looks?.deep.as_mut()?.below = value,
+        "deep_least" => looks?.deep.as_mut()?.least = value,
         "up_n" => looks?.up_sends.0 = value,
         "up_each" => looks?.up_sends.1 = value,
         "down_n" => looks?.down_sends.0 = value,
         "down_each" => looks?.down_sends.1 = value,
         "every" => looks?.every = Duration::from_secs_f64(value),
+        "rest" => looks?.rest = value as u32,
         "again" => looks?.again = Duration::from_secs_f64(value),
         "room" => looks?.room = short,
         "likely" => looks?.likely = short,
@@ -147,14 +156,6 @@ fn set(tuning: &mut Tuning, name: &str, value: f64) -> Option<()> {
 
 fn tuning(without: Option<&str>) -> Option<Tuning> {
     let mut tuning = Tuning::default();
-    for pair in std::env::var("SET")
-        .unwrap_or_default()
-        .split(',')
-        .filter(|p| !p.is_empty())
-    {
-        let (name, value) = pair.split_once('=')?;
-        set(&mut tuning, name, value.parse().ok()?)?;
-    }
     let Some(part) = without else {
         return Some(tuning);
     };
@@ -173,7 +174,10 @@ fn tuning(without: Option<&str>) -> Option<Tuning> {
         "drift" => tuning.capacity_drift = 0.0,
         "slowness" => (tuning.slowness_jump.0, tuning.slowness_drift) = (0.0, 0.0),
         "light" => tuning.teaching.light = 0.0,
+        "pace" => tuning.pace = Duration::MAX,
+        "rest" => tuning.looks.iter_mut().for_each(|looks| looks.rest = 0),
         "fold" => tuning.fold = false,
+        "deep" => tuning.looks.iter_mut().for_each(|looks| looks.deep = None),
         "search" => tuning
             .looks
             .iter_mut()

@@ -9,7 +9,7 @@ mod tuning;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
-pub use tuning::{Caution, Looks, Teaching, Tuning};
+pub use tuning::{Caution, Deep, Looks, Teaching, Tuning};
 
 use self::{
     baselines::{Baselines, Believed},
@@ -45,8 +45,12 @@ pub struct Posterior {
     capacity: f64,
     /// exp of the mean of ln slowness.
     slowness: f64,
-    /// There may be room: look again soon.
+    /// There may be room, or far less than was thought: look again soon.
     search: bool,
+    /// The limit of the next look down, as a share of the limit.
+    down: f64,
+    /// From one answer to the next, when last the limit was in use.
+    answer: Duration,
     ends: u64,
 }
 
@@ -57,6 +61,9 @@ const AT_LEAST: Duration = Duration::from_millis(20);
 /// A window of so few ends closes after [`AT_MOST`].
 const FEW: u32 = 8;
 const AT_MOST: Duration = Duration::from_millis(500);
+/// Where answers are rare, a look takes no longer than this, and the next comes after no more than that.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
+const LONGEST_REST: Duration = Duration::from_secs(60);
 /// Slowness beyond this, in ln, becomes the new normal.
 const FOLD: f32 = 0.8;
 /// A move of less, as a share, is none.
@@ -90,16 +97,19 @@ impl Posterior {
             capacity: bounds.initial,
             slowness: 1.0,
             search: false,
+            down: 1.0,
+            answer: Duration::ZERO,
             ends: 0,
             tuning,
         }
     }
 
     /// What may have changed in the window.
-    fn blur(&self, length: Duration, used: bool) -> Blur {
-        let seconds = length.min(LONGEST).as_secs_f32();
-        let used = if used { seconds } else { 0.0 };
+    fn blur(&self, length: Duration, ends: u32, used: bool) -> Blur {
         let tuning = &self.tuning;
+        let passed = length.min(LONGEST).min(tuning.pace.saturating_mul(ends));
+        let seconds = passed.as_secs_f32();
+        let used = if used { seconds } else { 0.0 };
         Blur {
             capacity_jump: (tuning.capacity_jump.0 * used).min(0.5),
             capacity_drift: tuning.capacity_drift.powi(2) * used,
@@ -123,6 +133,21 @@ impl Posterior {
         let met = f64::from(near) >= tuning.grow_from * f64::from(window.done);
         let most = if met { tuning.grow } else { 1.0 };
         quantile(capacities, tuning.quantile).min(self.limit * most)
+    }
+
+    /// How soon and how deep to look next.
+    fn look(&mut self, capacities: &[f32; CAPACITIES], used: bool, looks: &Looks) {
+        let room = beyond(capacities, self.limit * f64::from(looks.room));
+        let low = quantile(capacities, 0.1) / self.limit;
+        let deep = looks.deep.filter(|deep| {
+            let (from, to) = deep.within;
+            used && (from..to).contains(&self.ends) && low < deep.below
+        });
+        self.search = deep.is_some() || used && room > looks.likely;
+        self.down = match deep {
+            Some(deep) => (self.down * deep.step).max(deep.least),
+            None => looks.down,
+        };
     }
 
     /// Much slower service is the usual from now on, so that the grid keeps room on both sides.
@@ -162,17 +187,26 @@ impl Posterior {
         let capped = self.drops.cap().is_some();
         let known = !self.baselines.is_empty() && !capped;
         let looks = self.tuning.looks.filter(|_| known)?;
+        let deep = looks.deep.filter(|_| self.down < looks.down);
+        let up_sends = sends(looks.up_sends, self.limit);
+        let down_sends = sends(deep.map_or(looks.down_sends, |deep| deep.sends), self.limit);
+        let takes = self
+            .answer
+            .saturating_mul(up_sends.saturating_add(down_sends));
+        let rest = takes.saturating_mul(looks.rest).min(LONGEST_REST);
         Some(Probe {
             up: looks.up,
-            up_sends: sends(looks.up_sends, self.limit),
-            down: looks.down,
-            down_sends: sends(looks.down_sends, self.limit),
+            up_sends,
+            down: self.down,
+            down_sends,
             every: if self.search {
                 looks.again
             } else {
-                looks.every
+                looks.every.max(rest)
             },
-            patience: looks.patience,
+            patience: looks
+                .patience
+                .max(takes.saturating_mul(2).min(LONGEST_LOOK)),
         })
     }
 
@@ -211,13 +245,16 @@ impl Law for Posterior {
         let used = window.sends > 0
             && f64::from(window.limited) >= self.tuning.used_from * f64::from(window.sends);
         self.ends = self.ends.saturating_add(u64::from(window.ends()));
+        if used {
+            self.answer = length / window.ends().max(1);
+        }
         let believed = Believed {
             slowness: self.slowness,
             room: self.capacity.min(self.limit),
         };
         self.baselines
             .teach(window.cells, believed, &self.tuning.teaching);
-        self.grid.blur(&self.blur(length, used));
+        self.grid.blur(&self.blur(length, window.ends(), used));
         self.evidence.gather(window.cells, &self.baselines);
         self.evidence.weigh(&mut self.grid, self.tuning.temper);
 
@@ -227,8 +264,7 @@ impl Law for Posterior {
         let place = self.place(&capacities, window, used);
         self.limit = place.clamp(self.bounds.min, self.bounds.max);
         if let Some(looks) = self.tuning.looks {
-            let room = beyond(&capacities, self.limit * f64::from(looks.room));
-            self.search = used && room > looks.likely;
+            self.look(&capacities, used, &looks);
         }
         self.fold();
         if let Some(caution) = &self.tuning.drops {

@@ -18,6 +18,9 @@ pub struct Tuning {
     pub slowness_drift: f32,
     /// How often an endpoint becomes one of the other discipline, per second.
     pub discipline_flip: f32,
+    /// The most time that counts as passed with each answer: where few come, changes are taken to be rarer. Else
+    /// what a few slow answers tell would blur faster than it comes in.
+    pub pace: Duration,
     /// How likely a shared processor is before anything was seen; 0: that hypothesis is off.
     pub shared_at_first: f32,
     /// How sure the start is of the initial limit, as a deviation in ln.
@@ -63,16 +66,36 @@ pub struct Looks {
     pub down: f64,
     /// Sends below the limit: at least so many, and so many for each place.
     pub down_sends: (f64, f64),
-    /// How often.
+    /// How often …
     pub every: Duration,
+    /// … and no more often than so many times what a look takes.
+    pub rest: u32,
     /// How often while there may be room.
     pub again: Duration,
     /// There may be room where capacity is beyond this factor of the limit …
     pub room: f32,
     /// … with this probability.
     pub likely: f32,
-    /// The longest that a look may take.
+    /// How looks go deeper while a new limit may be far too high; `None`: they do not.
+    pub deep: Option<Deep>,
+    /// The longest that a look may take where answers are not rare.
     pub patience: Duration,
+}
+
+/// How looks go deeper. Behind a queue every request is slow in proportion to the limit, so a start far above
+/// capacity and a slow service look alike; the further down a look goes, the more it tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Deep {
+    /// Where a tenth of the belief lies below this share of the limit.
+    pub below: f64,
+    /// While so many ends have come: before, too little is known, and later a limit has found its place.
+    pub within: (u64, u64),
+    /// With each such window the next look goes down by this factor …
+    pub step: f64,
+    /// … to this share of the limit at the lowest …
+    pub least: f64,
+    /// … for so many sends: at least, and for each place.
+    pub sends: (f64, f64),
 }
 
 /// How baselines are learned.
@@ -120,6 +143,7 @@ impl Default for Tuning {
             slowness_jump: (0.02, 0.5),
             slowness_drift: 0.03,
             discipline_flip: 0.02,
+            pace: Duration::from_millis(10),
             shared_at_first: 0.5,
             capacity_spread: 1.0,
             slowness_spread: 1.0,
@@ -146,12 +170,26 @@ impl Default for Looks {
             up: 1.6,
             up_sends: (32.0, 1.5),
             down: 0.8,
-            down_sends: (16.0, 0.75),
+            down_sends: (10.0, 0.5),
             every: Duration::from_secs(1),
+            rest: 8,
             again: Duration::from_millis(100),
             room: 1.15,
             likely: 0.15,
+            deep: Some(Deep::default()),
             patience: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Default for Deep {
+    fn default() -> Self {
+        Self {
+            below: 0.55,
+            within: (100, 3000),
+            step: 0.9,
+            least: 0.4,
+            sends: (16.0, 0.75),
         }
     }
 }
