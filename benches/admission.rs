@@ -11,12 +11,15 @@
     reason = "a benchmark prints, and fails by panicking"
 )]
 
+#[path = "../tests/support/only.rs"]
+mod only;
+
 use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
+use only::Only;
 use tidegate::{
     admission::{
-        Arrived, Ask, Core, Lane, Law, Moment, Outcome, Pick, Picked, Position, RouteNumber, Told,
-        learned,
+        Arrived, Ask, Core, Lane, Law, Moment, Outcome, Position, RouteNumber, Told, learned,
     },
     config::{LawWord, LimitBounds, QueuePlan, Stretch},
     names::{EndpointId, Priority},
@@ -27,27 +30,6 @@ const WAITING: u32 = 100_000;
 const MOST_BYTES: u64 = 30 << 20;
 const LONGEST_WAKE: Duration = Duration::from_micros(5);
 const LONGEST_STALL: Duration = Duration::from_millis(10);
-
-/// The only endpoint there is.
-struct Only(Arc<Lane>);
-
-impl Pick for Only {
-    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
-        free(&self.0, 1.0).then_some(Picked {
-            lane: &self.0,
-            seat: 0,
-            share: 1.0,
-        })
-    }
-
-    fn can_serve(&self) -> bool {
-        true
-    }
-
-    fn seat_of(&self, _: &Lane) -> Option<usize> {
-        Some(0)
-    }
-}
 
 fn law(initial: u32) -> Box<dyn Law> {
     let number = |number| NonZeroU32::new(number).expect("not zero");
