@@ -1,8 +1,10 @@
-//! What admission costs: a request that need not wait, in instructions; and a hundred thousand that do.
+//! What admission costs: a request that need not wait, in instructions; a hundred thousand that do; and what is learned
+//! beside them.
 //!
 //! `cargo bench --bench admission` prints what a hundred thousand waiting requests take and how fast they are
-//! woken and leave, and fails where the promise is not kept: 30 MiB, 5 µs a wake-up, 10 ms for the longest stall
-//! while all leave. `benches/overload/instructions` runs it with `--count N` under callgrind and prints the
+//! woken and leave, and how long the law of a busy endpoint takes for a window. It fails where the promise is not
+//! kept: 30 MiB, 5 µs a wake-up, 10 ms for the longest stall while all leave, 0.5 % of a core for what an endpoint
+//! learns. `benches/overload/instructions` runs it with `--count N` under callgrind and prints the
 //! instructions of one request.
 #![allow(
     clippy::expect_used,
@@ -11,11 +13,16 @@
     reason = "a benchmark prints, and fails by panicking"
 )]
 
-use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
+#[path = "../tests/support/only.rs"]
+mod only;
 
+use std::{hint::black_box, num::NonZeroU32, ops::Range, path::Path, sync::Arc, time::Duration};
+
+use only::Only;
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use tidegate::{
     admission::{
-        Arrived, Ask, Core, Lane, Law, Moment, Outcome, Pick, Picked, Position, RouteNumber, Told,
+        Arrived, Ask, Cell, Core, Lane, Law, Moment, Outcome, Position, RouteNumber, Told, Window,
         learned,
     },
     config::{LawWord, LimitBounds, QueuePlan, Stretch},
@@ -27,27 +34,14 @@ const WAITING: u32 = 100_000;
 const MOST_BYTES: u64 = 30 << 20;
 const LONGEST_WAKE: Duration = Duration::from_micros(5);
 const LONGEST_STALL: Duration = Duration::from_millis(10);
-
-/// The only endpoint there is.
-struct Only(Arc<Lane>);
-
-impl Pick for Only {
-    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
-        free(&self.0, 1.0).then_some(Picked {
-            lane: &self.0,
-            seat: 0,
-            share: 1.0,
-        })
-    }
-
-    fn can_serve(&self) -> bool {
-        true
-    }
-
-    fn seat_of(&self, _: &Lane) -> Option<usize> {
-        Some(0)
-    }
-}
+/// Of a busy endpoint: no window is shorter than 20 ms.
+const WINDOWS_A_SECOND: f64 = 50.0;
+/// Of a core.
+const LARGEST_SHARE: f64 = 0.005;
+/// In-flight counts that are told apart, from 6 to 18 requests, as around a limit of some 16.
+const BINS: Range<u8> = 18..30;
+/// Windows that are timed at once.
+const ROUND: u32 = 1000;
 
 fn law(initial: u32) -> Box<dyn Law> {
     let number = |number| NonZeroU32::new(number).expect("not zero");
@@ -79,7 +73,10 @@ fn main() {
     let count = arguments.iter().position(|word| word == "--count");
     match count.and_then(|at| arguments.get(at + 1)?.parse().ok()) {
         Some(count) => pass(count),
-        None => crowd(),
+        None => {
+            crowd();
+            windows();
+        }
     }
 }
 
@@ -184,6 +181,67 @@ fn all_leave<T>(core: &Core<T>, positions: &[Position]) -> Duration {
         longest.as_secs_f64() * 1e3
     );
     longest
+}
+
+/// How long the law takes for a window, and which share of a core that is.
+fn windows() {
+    for routes in [1, 8] {
+        let took = window(routes);
+        let share = took.as_secs_f64() * WINDOWS_A_SECOND;
+        println!(
+            "a window of {routes} routes and {} in-flight counts takes {:.1} µs: {:.2} % of a core at {WINDOWS_A_SECOND} a \
+             second",
+            BINS.len(),
+            took.as_secs_f64() * 1e6,
+            share * 100.0
+        );
+        assert!(share <= LARGEST_SHARE, "{routes} routes: {took:?}");
+    }
+}
+
+/// One window of so many routes: the mean of the fastest of five rounds.
+fn window(routes: u16) -> Duration {
+    let (mut law, mut rng) = (law(16), SmallRng::seed_from_u64(1));
+    let all: Vec<Vec<Cell>> = (0..64).map(|_| cells(routes, &mut rng)).collect();
+    let mut ended = Moment::ZERO;
+    let mut round = || {
+        let began = Instant::now();
+        for cells in all.iter().cycle().take(ROUND as usize) {
+            let before = std::mem::replace(&mut ended, ended.plus(Duration::from_millis(20)));
+            let done = cells.iter().map(|cell| cell.done).sum();
+            let window = Window {
+                began: before,
+                ended,
+                cells,
+                sends: done,
+                limited: done,
+                done,
+                dropped: 0,
+                took: Duration::from_millis(20) * done,
+            };
+            black_box(law.on_window(black_box(&window), &mut rng));
+        }
+        began.elapsed() / ROUND
+    };
+    round(); // routes and limit are known then
+    (0..5).map(|_| round()).min().expect("rounds")
+}
+
+/// What some 40 requests of 20 ms did in a window, behind 16 workers.
+fn cells(routes: u16, rng: &mut SmallRng) -> Vec<Cell> {
+    let most = if routes == 1 { 6 } else { 1 };
+    let bins = (0..routes).flat_map(|route| BINS.map(move |bin| (route, bin)));
+    let cell = |(route, bin)| {
+        let done = rng.random_range(0..=most);
+        let stretch = ((f64::from(bin) / 10.0).exp() / 16.0).max(1.0);
+        Cell {
+            route,
+            bin,
+            on_test: 0.020 * stretch * (f64::from(done) + 0.1),
+            done,
+        }
+    };
+    bins.map(cell).collect()
 }
 
 /// Bytes of memory that this process holds.

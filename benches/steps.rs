@@ -5,13 +5,17 @@
     reason = "a benchmark fails by panicking"
 )]
 
+#[path = "../tests/support/only.rs"]
+mod only;
+
 use std::{fmt::Write as _, hint::black_box, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, Method};
+use only::Only;
 use rand::{SeedableRng, rngs::SmallRng};
 use tidegate::{
-    admission::{Gate, Lane, Pick, Picked, RateLimit, RateSubject, RouteNumber, Wish, charge},
+    admission::{Gate, RateLimit, RateSubject, RouteNumber, Wish, charge},
     balance::{Candidates, EndpointView, Turn, pick},
     config::{self, BalancePolicy},
     names::{EndpointId, Priority},
@@ -36,27 +40,6 @@ fn tenants() -> config::Plan {
     config::parse(&text, Path::new("bench.toml"))
         .expect("right")
         .plan
-}
-
-/// The only endpoint there is.
-struct Only(Arc<Lane>);
-
-impl Pick for Only {
-    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
-        free(&self.0, 1.0).then_some(Picked {
-            lane: &self.0,
-            seat: 0,
-            share: 1.0,
-        })
-    }
-
-    fn can_serve(&self) -> bool {
-        true
-    }
-
-    fn seat_of(&self, _: &Lane) -> Option<usize> {
-        Some(0)
-    }
 }
 
 fn steps(criterion: &mut Criterion) {

@@ -23,7 +23,7 @@ use super::{
     counter::Counter,
     gate::UNLIMITED,
     lane::{Lane, Sending},
-    line::{self, Ask, Line, Offer, Pace, Position, RouteNumber, Shares},
+    line::{self, Ask, Line, Next, Offer, Pace, Position, RouteNumber, Shares},
     moment::Moment,
     pace::Lately,
 };
@@ -124,6 +124,14 @@ struct Served<T> {
     picks: Option<Arc<dyn Pick + Send + Sync>>,
 }
 
+/// A place that was taken and is nobody's yet: its share goes to the route of who gets it.
+struct Taken<'a> {
+    picked: Picked<'a>,
+    /// How many are in flight with it.
+    in_flight: u32,
+    limited: bool,
+}
+
 /// Picks that came too late by so many others are not tried again.
 const TRIES: u32 = 4;
 
@@ -160,9 +168,9 @@ impl<T> Core<T> {
         let hopeless = self.is_hopeless(ask, now);
         if self.waiting.get() == 0
             && !hopeless
-            && let Some(place) = self.take(picks, ask.route)
+            && let Some(taken) = self.take(picks)
         {
-            return Arrived::Entered(place);
+            return Arrived::Entered(self.give(&taken, ask.route));
         }
         if !picks.can_serve() {
             return Arrived::NoEndpoint;
@@ -181,7 +189,7 @@ impl<T> Core<T> {
         if self.waiting.get() > 0 {
             return None;
         }
-        self.take(picks, route)
+        Some(self.give(&self.take(picks)?, route))
     }
 
     /// The head of the answer is there, or there will be none. True where the window of its endpoint is over:
@@ -316,7 +324,7 @@ impl<T> Core<T> {
     }
 
     /// A place, where one is free; the line is not asked.
-    fn take(&self, picks: &dyn Pick, route: RouteNumber) -> Option<Place> {
+    fn take<'a>(&self, picks: &'a dyn Pick) -> Option<Taken<'a>> {
         let total = self.total.load(Relaxed);
         let last = self.in_flight.try_enter(total)? >= total;
         for _ in 0..TRIES {
@@ -324,19 +332,22 @@ impl<T> Core<T> {
                 break;
             };
             if let Some((in_flight, limited)) = picked.lane.try_enter(picked.share) {
-                self.shares.enter(route.group);
-                let limited = limited || last;
-                return Some(Place::new(
-                    picked.lane,
-                    picked.seat,
-                    route,
+                return Some(Taken {
+                    picked,
                     in_flight,
-                    limited,
-                ));
+                    limited: limited || last,
+                });
             }
         }
         self.in_flight.leave();
         None
+    }
+
+    /// Gives what was taken to a request of `route`.
+    fn give(&self, taken: &Taken<'_>, route: RouteNumber) -> Place {
+        self.shares.enter(route.group);
+        let Picked { lane, seat, .. } = taken.picked;
+        Place::new(lane, seat, route, taken.in_flight, taken.limited)
     }
 
     fn join(
@@ -350,10 +361,10 @@ impl<T> Core<T> {
         let mut served = self.line.lock();
         let line = &mut served.line;
         if line.len() == 0
-            && let Some(place) = self.take(picks, ask.route)
+            && let Some(taken) = self.take(picks)
         {
             line.let_in(ask, now);
-            return Arrived::Entered(place);
+            return Arrived::Entered(self.give(&taken, ask.route));
         }
         let pace = self.pace(line, ask.route, now);
         let (waiting, displaced) = match line.offer(ask, &pace, now, token) {
@@ -389,32 +400,34 @@ impl<T> Core<T> {
     /// Gives free places to those who wait.
     fn serve(&self, line: &mut Line<T>, picks: &dyn Pick, now: Moment, told: &mut Told<T>) {
         while line.len() > 0 {
-            let Some(mut place) = self.take(picks, RouteNumber::default()) else {
+            let Some(mut taken) = self.take(picks) else {
                 break;
             };
-            let kind = if place.lane.is_beyond(place.in_flight) {
-                line::Place::Spare
-            } else {
-                line::Place::Steady
-            };
-            let next = loop {
-                match line.pop(&self.shares, self.in_flight(), kind, now) {
-                    Some(next) if next.expired => {
-                        told.push((next.token, Err(ShedReason::QueueTimeout)));
-                    }
-                    other => break other,
-                }
-            };
-            let Some(next) = next else {
-                self.give_back(&place);
+            let Some(next) = self.next(line, taken.kind(), now, told) else {
+                self.put_back(&taken);
                 break;
             };
-            self.shares.leave(place.route.group);
-            self.shares.enter(next.route.group);
-            (place.route, place.limited) = (next.route, true);
-            told.push((next.token, Ok(place)));
+            taken.limited = true; // who waited met the limit
+            told.push((next.token, Ok(self.give(&taken, next.route))));
         }
         self.waiting.set(line.len());
+    }
+
+    /// Who of those who wait gets a place of this kind. Who waited in vain is told so.
+    fn next(
+        &self,
+        line: &mut Line<T>,
+        kind: line::Place,
+        now: Moment,
+        told: &mut Told<T>,
+    ) -> Option<Next<T>> {
+        loop {
+            let next = line.pop(&self.shares, self.in_flight(), kind, now)?;
+            if !next.expired {
+                return Some(next);
+            }
+            told.push((next.token, Err(ShedReason::QueueTimeout)));
+        }
     }
 
     /// In shadow: what would happen is only counted. Those in flight beyond the limit stand for a line.
@@ -439,10 +452,10 @@ impl<T> Core<T> {
         }
     }
 
-    fn give_back(&self, place: &Place) {
-        place.lane.leave();
+    /// What was taken is free again.
+    fn put_back(&self, taken: &Taken<'_>) {
+        taken.picked.lane.leave();
         self.in_flight.leave();
-        self.shares.leave(place.route.group);
     }
 
     /// How fast places come free and how long a request takes, as far as is known.
@@ -475,6 +488,19 @@ impl<T> fmt::Debug for Core<T> {
             .field("total", &self.total())
             .field("waiting", &self.waiting())
             .finish_non_exhaustive()
+    }
+}
+
+// === impl Taken ===
+
+impl Taken<'_> {
+    /// Whether it is there to stay, or only for the moment of a look above the limit.
+    fn kind(&self) -> line::Place {
+        if self.picked.lane.is_beyond(self.in_flight) {
+            line::Place::Spare
+        } else {
+            line::Place::Steady
+        }
     }
 }
 

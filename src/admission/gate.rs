@@ -62,7 +62,7 @@ pub struct Wish {
     pub tenant: u64,
     /// When its client gives up.
     pub deadline: Option<Instant>,
-    /// Whether it is a second try of ours.
+    /// Whether it is a second try, of ours or of the client.
     pub retry: bool,
 }
 

@@ -17,7 +17,7 @@ use super::{
     counter::Counter,
     gate::UNLIMITED,
     meter::{Mark, Meter, Tag},
-    moment::Moment,
+    moment::{Moment, micros},
     probing::Probing,
 };
 use crate::names::EndpointId;
@@ -351,8 +351,4 @@ fn scaled(limit: u32, share: f32) -> u32 {
     }
     let part = (f64::from(limit) * f64::from(share.max(0.0))).ceil() as u32;
     part.max(1).min(limit)
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

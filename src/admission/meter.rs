@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     concurrency::{Cell, Outcome, Window},
-    moment::Moment,
+    moment::{Moment, micros},
 };
 
 /// Routes that are told apart at one upstream; those beyond share the last number.
@@ -256,10 +256,6 @@ pub(super) fn bin(in_flight: u32) -> u8 {
 fn difference(now: &[u32; 3], before: &[u32; 3], at: usize) -> u32 {
     let of = |counts: &[u32; 3]| counts.get(at).copied().unwrap_or_default();
     of(now).wrapping_sub(of(before))
-}
-
-fn micros(took: Duration) -> u64 {
-    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod budget;
 mod concurrency;
 mod core;
 mod counter;
+mod failed_keys;
 mod gate;
 mod lane;
 mod lanes;
@@ -38,6 +39,7 @@ pub use concurrency::{
     Aimd, Because, Beliefs, Bounds, Caution, Cell, Deep, Gradient2, Law, Looks, Outcome, Posterior,
     Probe, Teaching, Tuning, Vegas, Verdict, Window, WindowEnd, learned,
 };
+pub use failed_keys::{FailedKeys, KeyMark};
 pub use gate::{Gate, GateView, Wish};
 pub use lane::{Lane, LaneView, Moved};
 pub use line::{Ask, Position, RouteNumber};

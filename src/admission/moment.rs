@@ -55,6 +55,7 @@ impl Moment {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+/// A length of time as a number that fits into an atomic; the longest that does where it is longer.
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::meter::MAX_ROUTES;
+use super::{meter::MAX_ROUTES, moment::micros};
 
 /// Moving means, in sixteenths of a microsecond. `Relaxed`, and an update may be lost to another one: a mean over
 /// some fifty requests does not mind.
@@ -34,10 +34,10 @@ impl Lately {
 
     /// A request of `route` was answered after `took`.
     pub(super) fn answered(&self, route: u16, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.all.add(micros);
+        let took_us = micros(took);
+        self.all.add(took_us);
         if let Some(mean) = self.routes.get(usize::from(route)) {
-            mean.add(micros);
+            mean.add(took_us);
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering::Rel
 use super::{
     concurrency::{Probe, Verdict},
     gate::UNLIMITED,
-    moment::Moment,
+    moment::{Moment, micros},
 };
 
 /// See the module.
@@ -214,10 +214,6 @@ fn floored(limit: f64) -> u32 {
 
 fn signed(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
-}
-
-fn micros(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -67,7 +67,11 @@ pub(super) async fn run(
     loop {
         let seat = held.seat;
         let request = replay.next()?;
-        let hedged = hedge::of(&terms, &replay, trail).filter(|_| tried.is_empty());
+        let hedged = if tried.is_empty() {
+            hedge::of(&terms, &replay, trail)
+        } else {
+            None
+        };
         let result;
         (held, result) = match hedged {
             Some((after, spare)) => {

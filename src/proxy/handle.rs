@@ -73,7 +73,8 @@ async fn steps(
         .routes
         .get(index)
         .ok_or_else(|| Fault::new(Kind::Internal))?;
-    let steering = Steering::of(&parts.headers, trail.connection.peer_trust(), checked.class);
+    let mut steering = Steering::of(&parts.headers, trail.connection.peer_trust(), checked.class);
+    steering.again |= trail.repeats_a_failure(&parts.headers);
     let priority = steering.priority.unwrap_or(live.plan.priority);
     withstand(priority, trail)?;
     let subject = RateSubject {

@@ -1,7 +1,7 @@
 //! The fields by which a caller steers how its request is treated: deadline, class, and that it is a second try.
 //!
-//! Class and `x-request-timeout` count from trusted peers only. `grpc-timeout` counts from everyone: whoever
-//! shortens its own time harms nobody. A deadline never reaches beyond the route's `timeout`. What is garbage is
+//! Class, attempt and `x-request-timeout` count from trusted peers only. `grpc-timeout` and `idempotency-key` count
+//! from everyone: whoever shortens its own time, or goes behind others, harms nobody. A deadline never reaches beyond the route's `timeout`. What is garbage is
 //! as good as absent.
 
 use std::time::Duration;
@@ -16,6 +16,7 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const X_REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
 const X_PRIORITY: HeaderName = HeaderName::from_static("x-tidegate-priority");
 const X_ATTEMPT: HeaderName = HeaderName::from_static("x-tidegate-attempt");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What a head asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +58,13 @@ impl Steering {
     }
 }
 
+/// What a client calls a request by that it may repeat (draft-ietf-httpapi-idempotency-key-header). It is compared as
+/// it stands, quotes included; one that is empty or longer than [`LONGEST_KEY`] is as good as absent.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Option<&[u8]> {
+    let key = headers.get(IDEMPOTENCY_KEY)?.as_bytes().trim_ascii();
+    (1..=LONGEST_KEY).contains(&key.len()).then_some(key)
+}
+
 /// Takes out what only trusted peers may say, and what is written anew for each try.
 pub(super) fn strip(headers: &mut HeaderMap, peer: Peer) {
     headers.remove(X_REQUEST_TIMEOUT);
@@ -91,6 +99,8 @@ pub(super) fn write(
 
 /// gRPC's limit of eight digits.
 const MOST_DIGITS: u64 = 99_999_999;
+/// Bytes of an idempotency key, quotes included.
+const LONGEST_KEY: usize = 256;
 /// Longer is as good as no limit.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -189,6 +199,21 @@ mod tests {
             Steering::of(&headers, Peer::Untrusted, TrafficClass::Http),
             Steering::default()
         );
+    }
+
+    #[test]
+    fn an_idempotency_key_is_what_stands_there_unless_it_is_empty_or_endless() {
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_str(value).unwrap();
+            headers.insert(IDEMPOTENCY_KEY, value);
+            idempotency_key(&headers).map(<[u8]>::to_vec)
+        };
+        assert_eq!(idempotency_key(&HeaderMap::new()), None);
+        assert_eq!(read(" \"8e03\" "), Some(b"\"8e03\"".to_vec()));
+        assert_eq!(read("  "), None);
+        assert_eq!(read(&"k".repeat(256)).map(|key| key.len()), Some(256));
+        assert_eq!(read(&"k".repeat(257)), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,16 +12,16 @@ use std::{
     time::SystemTime,
 };
 
-use http::{HeaderValue, Method, Uri, Version, request};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, request};
 use tokio::time::Instant;
 
 use super::{
     ConnectionFacts, Entrance,
     head::{Checked, HostName},
-    headers,
+    headers, steer,
 };
 use crate::{
-    admission::RouteNumber,
+    admission::{self, KeyMark, RouteNumber},
     config::HeaderEdits,
     fault::{Fault, Kind, Stage},
     names::Protocol,
@@ -47,6 +47,8 @@ pub(super) struct Trail {
     pub(super) began: Instant,
     route: Option<usize>,
     target: Option<usize>,
+    /// By which a repeat of it is known; `None` where its client gave it no key.
+    key: Option<KeyMark>,
     /// Where the last attempt went.
     pub(super) endpoint: Option<SocketAddr>,
     pub(super) attempts: u32,
@@ -87,6 +89,7 @@ impl Trail {
             began: Instant::now(),
             route: None,
             target: None,
+            key: None,
             endpoint: None,
             attempts: 0,
             timings: Timings::default(),
@@ -126,6 +129,19 @@ impl Trail {
     pub(super) fn takes_route(&mut self, index: usize) {
         self.route = Some(index);
         self.handles().offered();
+    }
+
+    /// Whether its client repeats a request that the route refused or failed a moment ago, by its idempotency key. From
+    /// here on its own end is remembered by that key, whichever step brings it.
+    pub(super) fn repeats_a_failure(&mut self, headers: &HeaderMap) -> bool {
+        let Some((key, route)) = steer::idempotency_key(headers).zip(self.route_live()) else {
+            return false;
+        };
+        let tenant = admission::tenant_of(&route.plan.tenant, self.client, headers);
+        let mark = KeyMark::of(key, tenant);
+        let repeats = route.failed_keys.has(mark, self.began);
+        self.key = Some(mark);
+        repeats
     }
 
     /// The request goes to the route's target at `index`.
@@ -188,8 +204,21 @@ impl Trail {
             }
         }
         handles.finished(status, self.timings.total);
+        self.remember_failure(status, fault);
         if fault.is_some() || self.entrance.pressure.log_sample() {
             self.entrance.access.write(&self.line(status, fault));
+        }
+    }
+
+    /// Where it failed and has a key, a repeat of it is known from now on.
+    fn remember_failure(&self, status: u16, fault: Option<&Fault>) {
+        let Some((mark, route)) = self.key.zip(self.route_live()) else {
+            return;
+        };
+        // A fault has its own status: of one that is told by gRPC, or in a body, the status sent is 200.
+        let status = fault.map_or(status, |fault| fault.facts().status.as_u16());
+        if is_failure(status) {
+            route.failed_keys.add(mark, Instant::now());
         }
     }
 
@@ -230,6 +259,12 @@ impl Trail {
             protocol: self.protocol,
         }
     }
+}
+
+/// Whether a client may take this status for a reason to try again: what was refused, what broke, and what it did not
+/// wait for.
+const fn is_failure(status: u16) -> bool {
+    matches!(status, 429 | 499 | 500..)
 }
 
 /// What the log shows where there is no route or upstream.

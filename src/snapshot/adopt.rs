@@ -6,6 +6,7 @@
 //! | in-flight count, queue | upstream name | kept; a smaller queue refuses the newest beyond it |
 //! | learned limit, its beliefs, in-flight count | upstream name and address | kept and clamped to other bounds; another law begins where the limit is; a new endpoint begins with what its siblings learned |
 //! | share of places, baseline of a route | upstream name and route name | kept; another `share` holds from the next place on |
+//! | idempotency keys that failed lately | route name | kept |
 //! | retry budget, round-robin cursor | upstream name | kept |
 //! | what was asked of limits, what they came to | as the limits | kept; another `key` or `mode` starts anew |
 //! | health, ejection, slow start, in-flight | upstream name and address | kept |
@@ -29,7 +30,7 @@ use super::{
     whole::{ConfigFacts, RouteLive, Snapshot, Target, UpstreamLive},
 };
 use crate::{
-    admission::{RateLimit, RouteNumber},
+    admission::{FailedKeys, RateLimit, RouteNumber},
     config::{ActionPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
     names::{EndpointId, LimitId, RouteName, UpstreamName},
     pool::{Registry, Seat, Seats},
@@ -44,6 +45,7 @@ pub struct Ground {
     endpoints: Registry,
     gates: Gates,
     limits: HashMap<LimitId, Arc<RateLimit>>,
+    failed_keys: HashMap<RouteName, Arc<FailedKeys>>,
     lookups: Lookups,
     checks: Checks,
 }
@@ -59,6 +61,7 @@ impl Ground {
             endpoints: Registry::new(),
             gates: Gates::default(),
             limits: HashMap::new(),
+            failed_keys: HashMap::new(),
             lookups: Lookups::default(),
             checks: Checks::default(),
         }
@@ -85,13 +88,18 @@ impl Ground {
             loaded.plan.upstreams.keys().zip(0..).collect();
         let numbers = number_routes(&loaded.plan.routes, &upstreams);
         let mut limits = HashMap::new();
-        let routes = loaded
+        let routes: Vec<_> = loaded
             .plan
             .routes
             .iter()
             .map(|plan| self.route(plan, &indices, &numbers, &mut limits, now))
             .collect();
         self.limits = limits;
+        let failed_keys = |route: &RouteLive| {
+            let keys = Arc::clone(&route.failed_keys);
+            (route.plan.name.clone(), keys)
+        };
+        self.failed_keys = routes.iter().map(failed_keys).collect();
         self.gates
             .retain(|name| loaded.plan.upstreams.contains_key(name));
         self.checks.reconcile(&upstreams, now);
@@ -219,8 +227,10 @@ impl Ground {
             limits.insert(id, Arc::clone(&kept));
             kept
         });
+        let failed_keys = self.failed_keys.get(&plan.name).cloned();
         RouteLive {
             limits: rates.collect(),
+            failed_keys: failed_keys.unwrap_or_else(|| Arc::new(FailedKeys::new(now))),
             plan: Arc::clone(plan),
             targets,
             handles: handles(None),

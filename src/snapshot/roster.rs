@@ -105,10 +105,21 @@ impl Pick for Roster {
 
 // === impl Besides ===
 
+impl Besides<'_> {
+    /// Whether one that was not tried can serve, with a free place or without.
+    fn another_can_serve(&self) -> bool {
+        let seats = self.roster.seats.at(Instant::now());
+        (0..seats.len()).any(|seat| !self.tried.contains(&seat) && seats.view(seat).can_serve)
+    }
+}
+
 impl Pick for Besides<'_> {
     fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
-        let other = self.roster.pick_besides(self.tried, &|_, _| true).is_some();
-        let tried = if other { self.tried } else { &[] };
+        let tried = if self.another_can_serve() {
+            self.tried
+        } else {
+            &[]
+        };
         self.roster.pick_besides(tried, free)
     }
 

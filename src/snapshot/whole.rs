@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use super::{Found, Roster};
 use crate::{
-    admission::{Gate, RateLimit, RetryBudget, RouteNumber},
+    admission::{FailedKeys, Gate, RateLimit, RetryBudget, RouteNumber},
     balance::Turn,
     config::{ConfigHash, EndpointSource, Plan, RoutePlan, UpstreamPlan},
     names::{EndpointId, ListenerName, UpstreamName},
@@ -50,6 +50,8 @@ pub struct RouteLive {
     pub plan: Arc<RoutePlan>,
     /// Its token buckets.
     pub limits: Vec<Arc<RateLimit>>,
+    /// The idempotency keys of its requests that were refused or failed lately.
+    pub failed_keys: Arc<FailedKeys>,
     /// Where its requests go; empty where the route answers by itself.
     pub targets: Vec<Target>,
     /// What is counted of requests that reached the route but no upstream.

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Semaphore, time::Instant};
 
 use crate::support::{
     client::{self, GENEROUS},
@@ -161,6 +161,13 @@ async fn held_upstream() -> (Upstream, Arc<Semaphore>, Arc<AtomicUsize>) {
     (upstream, let_go, inside)
 }
 
+/// Waits until so many wait for a place.
+async fn until_waiting(gate: &TestGateway, count: u32) {
+    let snapshot = gate.gateway.snapshot();
+    let upstream = snapshot.upstreams.first().expect("an upstream");
+    until("they wait", || upstream.gate.view().waiting == count).await;
+}
+
 #[tokio::test]
 async fn no_more_than_the_limit_reach_the_upstream_and_the_rest_wait_or_are_refused() {
     let (upstream, let_go, inside) = held_upstream().await;
@@ -241,15 +248,6 @@ async fn the_more_important_goes_first() {
         upstream.address
     );
     let gate = TestGateway::start(&text).await;
-    let waiting = |count| {
-        let snapshot = gate.gateway.snapshot();
-        until("they wait", move || {
-            snapshot
-                .upstreams
-                .iter()
-                .any(|up| up.gate.view().waiting == count)
-        })
-    };
     let order = Arc::new(parking_lot::Mutex::new(Vec::new()));
     let ask = |path: &'static str| {
         let (order, web) = (Arc::clone(&order), gate.web);
@@ -262,9 +260,9 @@ async fn the_more_important_goes_first() {
     let mut running = vec![ask("/low/0")];
     until("one is inside", || inside.load(Ordering::SeqCst) == 1).await;
     running.push(ask("/low/1"));
-    waiting(1).await;
+    until_waiting(&gate, 1).await;
     running.push(ask("/critical"));
-    waiting(2).await;
+    until_waiting(&gate, 2).await;
     for done in 1..=3 {
         let_go.add_permits(1);
         until("the next is through", || order.lock().len() == done).await;
@@ -273,6 +271,57 @@ async fn the_more_important_goes_first() {
         assert_eq!(end.await.expect("no panic"), StatusCode::OK);
     }
     assert_eq!(*order.lock(), ["/low/0", "/critical", "/low/1"]);
+}
+
+#[tokio::test]
+async fn who_repeats_what_was_refused_or_given_up_goes_behind_first_tries() {
+    let (upstream, let_go, inside) = held_upstream().await;
+    let concurrency = "concurrency = { mode = \"fixed\", limit = 1, queue = { max_waiting = 3, max_wait = \"20s\" } }";
+    let gate = TestGateway::start(&config(&upstream, concurrency, "")).await;
+    let order = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let keyed = |key: &'static str| {
+        let mut request = client::request("POST", "/", "");
+        let value = http::HeaderValue::from_static(key);
+        request.headers_mut().insert("idempotency-key", value);
+        client::send(gate.web, request)
+    };
+    let ask = |key: &'static str| {
+        let (order, reply) = (Arc::clone(&order), keyed(key));
+        tokio::task::spawn(async move {
+            assert_eq!(reply.await.status, StatusCode::OK, "{key}");
+            order.lock().push(key);
+        })
+    };
+    let mut running = vec![ask("first")];
+    until("one is inside", || inside.load(Ordering::SeqCst) == 1).await;
+    let mut leaver = TcpStream::connect(gate.web).await.expect("connected");
+    let head =
+        b"POST / HTTP/1.1\r\nhost: test\r\nidempotency-key: left\r\ncontent-length: 0\r\n\r\n";
+    leaver.write_all(head).await.expect("written");
+    until_waiting(&gate, 1).await;
+    drop(leaver);
+    until_waiting(&gate, 0).await;
+    running.extend(["a", "b", "c"].map(ask));
+    until_waiting(&gate, 3).await;
+    let refused = keyed("refused").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    let_go.add_permits(4);
+    until("all are through", || order.lock().len() == 4).await;
+
+    running.push(ask("held"));
+    until("one is inside", || inside.load(Ordering::SeqCst) == 1).await;
+    for (waiting, key) in (1..).zip(["refused", "left", "new"]) {
+        running.push(ask(key));
+        until_waiting(&gate, waiting).await;
+    }
+    for done in 5..=8 {
+        let_go.add_permits(1);
+        until("the next is through", || order.lock().len() == done).await;
+    }
+    for end in running {
+        end.await.expect("no panic");
+    }
+    assert_eq!(order.lock()[4..], ["held", "new", "refused", "left"]);
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ endpoints = [{ address = "127.0.0.1:9" }]
 path = "/hello"
 respond = { status = 200, body = "hello" }
 name = "hello"
+[[routes.rate_limits]]
+rate = "100/s"
 [[routes]]
 name = "app"
 upstream = "app"
@@ -98,9 +100,23 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
-    fn healthcheck(&self) -> Output {
+    /// The whole answer to a request for `path`.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.web).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// What a verb says that asks its admin listener.
+    fn asked(&self, words: &[&str]) -> Output {
         let url = format!("http://{}", self.admin);
-        tidegate(Path::new("/"), &["healthcheck", "--admin", &url])
+        tidegate(
+            Path::new("/"),
+            &[words, &["--admin", url.as_str()]].concat(),
+        )
     }
 
     fn code(&mut self) -> Option<i32> {
@@ -202,22 +218,75 @@ fn the_demo_has_a_row_a_second_for_each_of_three_services() {
 #[test]
 fn a_gateway_serves_is_healthy_and_ends_with_0_on_sigterm() {
     let mut gateway = Running::start();
-    let mut stream = TcpStream::connect(&gateway.web).unwrap();
-    stream
-        .write_all(b"GET /hello HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = gateway.get("/hello");
     assert!(
         answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"),
         "{answer}"
     );
-    let healthy = gateway.healthcheck();
+    let healthy = gateway.asked(&["healthcheck"]);
     assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
     gateway.signal(Signal::HUP);
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.code(), Some(0));
-    assert_eq!(gateway.healthcheck().status.code(), Some(1));
+    assert_eq!(gateway.asked(&["healthcheck"]).status.code(), Some(1));
+}
+
+#[test]
+fn recommendations_are_lines_to_paste_and_all_else_is_comments() {
+    let gateway = Running::start();
+    let silent = gateway.asked(&["recommend"]);
+    let told = text(&silent.stdout);
+    assert!(
+        told.contains("# nothing was asked for in the last hour"),
+        "{silent:?}"
+    );
+    for _ in 0..20 {
+        assert!(gateway.get("/hello").starts_with("HTTP/1.1 200 "));
+    }
+    let output = gateway.asked(&["recommend"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = text(&output.stdout);
+    for line in [
+        "# route hello, rate limit client_ip: \"100/s\" with a burst of 100 now\n",
+        "# upstream app: a learned limit now, seen for 0 minutes\n",
+    ] {
+        assert!(told.contains(line), "{told}");
+    }
+    let pasted: toml::Table = toml::from_str(told).expect("TOML");
+    assert!(pasted["rate"].as_str().unwrap().contains('/'), "{told}");
+    assert!(
+        (1..100).contains(&pasted["burst"].as_integer().unwrap()),
+        "{told}"
+    );
+    assert_eq!(pasted.len(), 2, "{told}");
+}
+
+#[test]
+fn recommendations_as_json_are_those_of_the_api() {
+    let gateway = Running::start();
+    assert!(gateway.get("/hello").ends_with("hello"));
+    let output = gateway.asked(&["recommend", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let advice: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let limit = &advice["limits"][0];
+    assert_eq!(
+        (&limit["route"], &limit["rate"]),
+        (&"hello".into(), &"100/s".into())
+    );
+    assert_eq!(limit["proposed"]["seen"], 1, "{advice}");
+    assert_eq!(advice["upstreams"][0]["mode"], "learned");
+}
+
+#[test]
+fn without_a_gateway_there_are_no_recommendations_and_it_ends_with_1() {
+    let mut gateway = Running::start();
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.code(), Some(0));
+    let output = gateway.asked(&["recommend"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "");
+    let told = text(&output.stderr);
+    assert!(told.starts_with("no recommendations: "), "{told}");
 }
 
 #[test]

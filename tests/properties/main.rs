@@ -14,4 +14,6 @@
 
 mod admission;
 mod balance;
+#[path = "../support/only.rs"]
+mod only;
 mod route;

@@ -45,7 +45,8 @@ async function look(browser, theme) {
   seen.live = {};
   for (const id of ["offered", "admitted", "goodput"]) seen.live[id] = await page.evaluate(number, id);
   seen.text = {};
-  for (const id of ["p50", "p99", "config-hash", "upstreams", "limits"]) seen.text[id] = await page.locator(`#${id}`).innerText();
+  await page.waitForSelector("#advice tbody tr");
+  for (const id of ["p50", "p99", "config-hash", "upstreams", "limits", "pressure", "signals", "advice"]) seen.text[id] = await page.locator(`#${id}`).innerText();
   seen.brightness = await page.evaluate(brightness);
   await page.screenshot({ path: join(folder, `dashboard-${theme}.png`), fullPage: true });
   await page.setViewportSize({ width: 390, height: 844 });

@@ -65,6 +65,18 @@ def test_upstreams_limits_and_the_running_config_are_shown(seen, theme):
     assert "16" in theme["text"]["upstreams"]
 
 
+def test_pressure_and_what_it_comes_from_are_shown(theme):
+    assert theme["text"]["pressure"].startswith("pressure ")
+    assert theme["text"]["pressure"].split()[1].rstrip(",") in "01234"
+    assert "Descriptors in use" in theme["text"]["signals"]
+
+
+def test_each_limit_is_shown_with_what_is_proposed_for_it(theme):
+    assert "route shop, callers" in theme["text"]["advice"]
+    assert "50/s, burst 50" in theme["text"]["advice"]
+    assert "upstream origin" in theme["text"]["advice"]
+
+
 def test_nothing_is_asked_of_anybody_else(theme):
     assert theme["elsewhere"] == []
 

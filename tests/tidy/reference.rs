@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::Path, sync::Laz
 
 use serde_json::Value;
 
-use crate::{none, tree};
+use crate::{none, source::Source, tree};
 
 /// Where the page is.
 const PAGE: &str = "config/REFERENCE.md";
@@ -13,6 +13,32 @@ const UPDATE: &str = "TIDEGATE_UPDATE_REFERENCE";
 
 /// Literals that only look like the name of a metric.
 const NOT_METRICS: [&str; 1] = ["tidegate_session"]; // the cookie of the admin listener
+
+/// The fields of a request that say how it is to be treated. One that only one of this table and
+/// `src/proxy/steer.rs` knows fails below.
+const STEERING: &[(&str, &str, &str)] = &[
+    (
+        "x-request-timeout",
+        "trusted peers",
+        "How long the caller waits, as `250ms`, `3s` or a number of milliseconds; it shortens the route's `timeout`. What is left goes upstream in the same field.",
+    ),
+    ("grpc-timeout", "everybody", "The same, of a gRPC call."),
+    (
+        "x-tidegate-priority",
+        "trusted peers",
+        "A class in place of the route's `priority`.",
+    ),
+    (
+        "x-tidegate-attempt",
+        "trusted peers",
+        "Which try of the caller this is. From 2 on it waits behind first tries of its class. A try of Tidegate's own goes upstream with its number from 2 on.",
+    ),
+    (
+        "idempotency-key",
+        "everybody",
+        "At most 256 bytes. Where the same tenant's request of the same route and key was refused or failed in the last minute (429, 5xx, or its client left), this one waits behind first tries of its class. Up to 4,096 such keys are remembered for each route, in places of four; where a place is full its oldest is forgotten, and its repeat passes for a first try.",
+    ),
+];
 
 /// What the admin listener answers. A path that only one of this table and `src/admin` knows fails below.
 const ADMIN: &[(&str, &str, &str)] = &[
@@ -120,25 +146,18 @@ fn every_metric_in_the_code_or_in_a_rule_stands_in_the_reference() {
 }
 
 #[test]
+fn the_table_of_steering_fields_is_what_steering_reads() {
+    let mut sources = tree::sources("src/proxy");
+    sources.retain(|source| source.path.ends_with("steer.rs"));
+    let read = literals_beside(&sources, "HeaderName::from_static(");
+    let listed: BTreeSet<&str> = STEERING.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(read, listed);
+}
+
+#[test]
 fn the_table_of_admin_paths_is_what_the_router_answers() {
     let sources = tree::sources("src/admin");
-    let answered: BTreeSet<&str> = sources
-        .iter()
-        .flat_map(|source| {
-            let routed = |line: usize| {
-                source
-                    .code
-                    .lines()
-                    .nth(line - 1)
-                    .is_some_and(|text| text.contains(".route("))
-            };
-            source
-                .literals
-                .iter()
-                .filter(move |(line, _)| routed(*line))
-        })
-        .map(|(_, literal)| literal.as_str())
-        .collect();
+    let answered = literals_beside(&sources, ".route(");
     let listed: BTreeSet<&str> = ADMIN.iter().map(|(_, path, _)| *path).collect();
     assert_eq!(answered, listed);
 }
@@ -154,16 +173,43 @@ fn the_readme_names_every_verb_and_no_other() {
     assert_eq!(verbs_of(&readme), verbs);
 }
 
+/// The literals on lines of code that contain `marker`.
+fn literals_beside<'a>(sources: &'a [Source], marker: &str) -> BTreeSet<&'a str> {
+    let beside = |source: &Source, line: usize| {
+        let text = source.code.lines().nth(line - 1);
+        text.is_some_and(|text| text.contains(marker))
+    };
+    sources
+        .iter()
+        .flat_map(|source| source.literals.iter().map(move |literal| (source, literal)))
+        .filter(|(source, (line, _))| beside(source, *line))
+        .map(|(_, (_, literal))| literal.as_str())
+        .collect()
+}
+
 /// The whole page.
 fn page() -> String {
     format!(
         "# Reference\n\nWritten by the code; `{UPDATE}=1 cargo test --test tidy` writes it anew.\n\n\
-         {}\n\n## Metrics\n\n{}\n\n## Verbs\n\n{}\n\n## Admin listener\n\n{}\n",
+         {}\n\n## Fields of a request\n\n{}\n\n## Metrics\n\n{}\n\n## Verbs\n\n{}\n\n## Admin listener\n\n{}\n",
         tidegate::config::reference().trim(),
+        steering().trim(),
         tidegate::telemetry::catalog::reference().trim(),
         verbs(&tidegate::cli::command()).trim(),
         admin().trim()
     )
+}
+
+fn steering() -> String {
+    let mut text = String::from(
+        "What a caller may say of how its request is treated. What counts from trusted peers only (`trusted_proxies`) is \
+         taken out of the requests of others.\n\n\
+         | field | counts from | what it says |\n| --- | --- | --- |\n",
+    );
+    for (name, from, what) in STEERING {
+        let _ = writeln!(text, "| `{name}` | {from} | {what} |");
+    }
+    text
 }
 
 fn admin() -> String {

@@ -222,6 +222,109 @@ function showLimits(limits, leftOut) {
   );
 }
 
+// === pressure ===
+
+const SIGNALS = new Map([
+  ["memory", "Memory in use"], ["memory_some", "Some wait for memory"], ["memory_full", "All wait for memory"],
+  ["cpu_some", "Some wait for a processor"], ["cpu_full", "All wait for a processor"],
+  ["cpu_throttled", "Throttled"], ["runtime_lag", "Timers late by"], ["descriptors", "Descriptors in use"],
+]);
+const ORDER = [...SIGNALS.keys()];
+// The only signal that is no share, but seconds.
+const LAG = "runtime_lag";
+
+function showPressure({ level, enforced, words, signals }) {
+  const held = level > enforced ? ", in shadow" : "";
+  chip(byId("pressure"), level === 0 ? "calm" : level === 1 ? "sparing" : "shedding", `pressure ${level}${held}`);
+  say(byId("pressure-words"), `Level ${level} of 4${held}: ${words}`);
+  const rows = Object.entries(signals).sort(([one], [other]) => ORDER.indexOf(one) - ORDER.indexOf(other));
+  byId("signals").hidden = rows.length === 0;
+  byId("signals-empty").hidden = rows.length > 0;
+  reconcile(
+    byId("signals").tBodies[0],
+    rows,
+    ([signal]) => signal,
+    ([signal]) => make("tr", { data: { signal } },
+      make("td", { textContent: SIGNALS.get(signal) ?? signal }), make("td", {}, bar()), make("td", { className: "number" })),
+    (row, [signal, value]) => {
+      const gauge = row.cells[1].firstElementChild;
+      gauge.hidden = signal === LAG;
+      fill(gauge, value);
+      say(row.cells[2], signal === LAG ? `${millis(value * 1000)} ms` : percent(value));
+    },
+  );
+}
+
+// === recommendations ===
+
+// They are reckoned when they are asked for, so they are not part of the stream.
+const ADVICE = { every: 30000, patience: 20000, most: 200 };
+let advisedOn = null;
+let nextAdvice;
+
+function adviceRows({ limits, upstreams }) {
+  const rates = limits.map((limit) => ({
+    key: JSON.stringify(["rate", limit.route, limit.name]),
+    where: `route ${limit.route}, ${limit.name}`,
+    now: `${limit.rate}, burst ${number(limit.burst, 0)}`,
+    toml: limit.proposed?.toml,
+    why: limit.proposed
+      ? `would have refused ${number(limit.proposed.refused * 100, 1)} % of ${number(limit.proposed.seen, 0)} requests`
+      : "nothing was asked for",
+  }));
+  const gates = upstreams.map((gate) => ({
+    key: JSON.stringify(["concurrency", gate.upstream]),
+    where: `upstream ${gate.upstream}`,
+    now: gate.limit === null ? "learned" : `fixed, ${number(gate.limit, 0)} at once`,
+    toml: gate.proposed?.toml,
+    why: gate.proposed ? `the highest found in ${span(gate.minutes * 60)}` : "nothing was found yet: it takes a minute with traffic",
+  }));
+  return [...rates, ...gates];
+}
+
+function showAdvice(advice) {
+  const rows = adviceRows(advice);
+  const leftOut = rows.length - ADVICE.most;
+  say(byId("advice-note"), `${leftOut > 0 ? `${number(leftOut, 0)} more not shown, ` : ""}as of ${new Date().toLocaleTimeString()}`);
+  byId("advice").hidden = rows.length === 0;
+  byId("advice-empty").hidden = rows.length > 0;
+  say(byId("advice-empty"), "No limit is set, so there is none to propose another for.");
+  reconcile(
+    byId("advice").tBodies[0],
+    rows.slice(0, ADVICE.most),
+    (row) => row.key,
+    (row) => make("tr", {}, make("td", { textContent: row.where }), make("td"),
+      make("td", {}, make("pre", { tabIndex: 0, ariaLabel: `Lines to paste for ${row.where}` }), make("span", { textContent: "–" })), make("td", { className: "why" })),
+    (element, row) => {
+      say(element.cells[1], row.now);
+      const [lines, none] = element.cells[2].children;
+      say(lines, row.toml ?? "");
+      lines.hidden = !row.toml;
+      none.hidden = Boolean(row.toml);
+      say(element.cells[3], row.why);
+    },
+  );
+}
+
+async function advise() {
+  clearTimeout(nextAdvice);
+  nextAdvice = setTimeout(advise, ADVICE.every);
+  if (document.hidden) return;
+  try {
+    const answer = await fetch("/api/v1/recommendations", { signal: AbortSignal.timeout(ADVICE.patience), headers: { accept: "application/json" } });
+    if (answer.ok) showAdvice(await answer.json());
+  } catch {
+    // The stream tells that the gateway is gone; what is shown says from when it is.
+  }
+}
+
+// Another config has other limits.
+function adviseOn(revision) {
+  if (revision === advisedOn) return;
+  advisedOn = revision;
+  advise();
+}
+
 // === the chart ===
 
 const history = [];
@@ -326,6 +429,8 @@ function show(frame) {
   showShed(frame.shed);
   showUpstreams(frame.upstreams, frame.left_out.endpoints);
   showLimits(frame.limits, frame.left_out.limits);
+  showPressure(frame.status.pressure);
+  adviseOn(frame.config.revision);
   draw();
 }
 
@@ -400,4 +505,5 @@ chart.addEventListener("pointerleave", () => {
   draw();
 });
 new ResizeObserver(draw).observe(chart);
+document.addEventListener("visibilitychange", () => document.hidden || advise());
 listen();

@@ -485,6 +485,18 @@ async fn the_dashboard_asks_no_other_host_for_anything() {
 }
 
 #[tokio::test]
+async fn every_element_that_the_script_fills_is_on_the_page() {
+    let bench = open();
+    let (page, script) = (bench.text("/").await, bench.text("/app.js").await);
+    let named = script.split("byId(\"").skip(1);
+    let ids: Vec<_> = named.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(ids.contains(&"pressure") && ids.contains(&"advice"));
+    for id in ids {
+        assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+}
+
+#[tokio::test]
 async fn the_api_shows_why_an_endpoint_is_out() {
     let upstreams = open().json("/api/v1/upstreams").await;
     assert_eq!(upstreams[0]["endpoints"][1]["state"], "down");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 
-use super::{Because, Bounds, Law, Verdict, Window, WindowEnd};
+use super::{Because, Bounds, Law, Verdict, Window, WindowEnd, bounded::Bounded};
 
 /// A limit that grows with each good answer and shrinks with each bad one.
 ///
@@ -18,9 +18,8 @@ use super::{Because, Bounds, Law, Verdict, Window, WindowEnd};
 /// concurrency-limits.
 #[derive(Debug, Clone)]
 pub struct Aimd {
-    bounds: Bounds,
+    limit: Bounded,
     slow: Duration,
-    limit: f64,
 }
 
 /// Each end by itself.
@@ -43,46 +42,34 @@ impl Aimd {
     #[must_use]
     pub const fn new(bounds: Bounds, slow: Duration) -> Self {
         Self {
-            bounds,
+            limit: Bounded::new(bounds, WINDOW),
             slow,
-            limit: bounds.initial,
-        }
-    }
-
-    const fn verdict(&self, because: Because) -> Verdict {
-        Verdict {
-            limit: self.limit,
-            window: WINDOW,
-            probe: None,
-            because,
         }
     }
 }
 
 impl Law for Aimd {
     fn start(&self) -> Verdict {
-        self.verdict(Because::Starting)
+        self.limit.verdict(Because::Starting)
     }
 
     fn on_window(&mut self, window: &Window<'_>, _rng: &mut SmallRng) -> Verdict {
         let late = window.mean().is_some_and(|mean| mean > self.slow);
-        let (limit, because) = if window.dropped > 0 {
-            ((self.limit * Self::BACKOFF).floor(), Because::Drops)
+        let limit = self.limit.get();
+        let (next, because) = if window.dropped > 0 {
+            ((limit * Self::BACKOFF).floor(), Because::Drops)
         } else if late {
-            ((self.limit * Self::BACKOFF).floor(), Because::Queueing)
-        } else if window.peak() * 2.0 >= self.limit {
-            (self.limit + f64::from(window.done), Because::Room)
+            ((limit * Self::BACKOFF).floor(), Because::Queueing)
+        } else if self.limit.is_idle(window) {
+            (limit, Because::Steady)
         } else {
-            (self.limit, Because::Steady)
+            (limit + f64::from(window.done), Because::Room)
         };
-        self.limit = limit.clamp(self.bounds.min, self.bounds.max);
-        self.verdict(because)
+        self.limit.move_to(next, because)
     }
 
     fn rebound(&mut self, bounds: Bounds) -> Verdict {
-        self.bounds = bounds;
-        self.limit = self.limit.clamp(bounds.min, bounds.max);
-        self.verdict(Because::Bounds)
+        self.limit.rebound(bounds)
     }
 }
 
@@ -118,10 +105,10 @@ mod tests {
                 .among(6)
                 .window(|window| law.on_window(window, &mut dice()));
         }
-        assert!((law.limit - 6.0).abs() < 1e-9);
+        assert!((law.limit.get() - 6.0).abs() < 1e-9);
         for _ in 0..10 {
             Sample::dropped(1).window(|window| law.on_window(window, &mut dice()));
         }
-        assert!((law.limit - 4.0).abs() < 1e-9);
+        assert!((law.limit.get() - 4.0).abs() < 1e-9);
     }
 }

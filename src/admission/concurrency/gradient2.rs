@@ -2,7 +2,10 @@
 
 use rand::rngs::SmallRng;
 
-use super::{Because, Bounds, Law, Verdict, Window, WindowEnd, vegas::SECOND};
+use super::{
+    Because, Bounds, Law, Verdict, Window,
+    bounded::{Bounded, SECOND},
+};
 
 /// A concurrency limit by the gradient between a long average of latency and the present one.
 ///
@@ -17,8 +20,7 @@ use super::{Because, Bounds, Law, Verdict, Window, WindowEnd, vegas::SECOND};
 /// Differs: nothing moves on fewer than ten answers.
 #[derive(Debug, Clone)]
 pub struct Gradient2 {
-    bounds: Bounds,
-    limit: f64,
+    limit: Bounded,
     /// Seconds.
     long: f64,
     windows: f64,
@@ -42,8 +44,7 @@ impl Gradient2 {
     #[must_use]
     pub const fn new(bounds: Bounds) -> Self {
         Self {
-            bounds,
-            limit: bounds.initial,
+            limit: Bounded::new(bounds, SECOND),
             long: 0.0,
             windows: 0.0,
         }
@@ -62,47 +63,36 @@ impl Gradient2 {
             self.long *= 0.95;
         }
     }
-
-    const fn verdict(&self, window: WindowEnd, because: Because) -> Verdict {
-        Verdict {
-            limit: self.limit,
-            window,
-            probe: None,
-            because,
-        }
-    }
 }
 
 impl Law for Gradient2 {
     fn start(&self) -> Verdict {
-        self.verdict(SECOND, Because::Starting)
+        self.limit.verdict(Because::Starting)
     }
 
     fn on_window(&mut self, window: &Window<'_>, _rng: &mut SmallRng) -> Verdict {
         let Some(mean) = window.mean().filter(|mean| !mean.is_zero()) else {
-            return self.verdict(SECOND, Because::Steady);
+            return self.limit.verdict(Because::Steady);
         };
         let mean = mean.as_secs_f64();
         self.remember(mean);
-        if window.peak() * 2.0 < self.limit {
-            return self.verdict(SECOND, Because::Steady);
+        if self.limit.is_idle(window) {
+            return self.limit.verdict(Because::Steady);
         }
         let gradient = (Self::TOLERANCE * self.long / mean).clamp(0.5, 1.0);
-        let wanted = self.limit * gradient + Self::QUEUE;
-        let smooth = self.limit + Self::SMOOTHING * (wanted - self.limit);
-        let because = if smooth > self.limit {
+        let limit = self.limit.get();
+        let wanted = limit * gradient + Self::QUEUE;
+        let smooth = limit + Self::SMOOTHING * (wanted - limit);
+        let because = if smooth > limit {
             Because::Room
         } else {
             Because::Queueing
         };
-        self.limit = smooth.clamp(self.bounds.min, self.bounds.max);
-        self.verdict(SECOND, because)
+        self.limit.move_to(smooth, because)
     }
 
     fn rebound(&mut self, bounds: Bounds) -> Verdict {
-        self.bounds = bounds;
-        self.limit = self.limit.clamp(bounds.min, bounds.max);
-        self.verdict(SECOND, Because::Bounds)
+        self.limit.rebound(bounds)
     }
 }
 

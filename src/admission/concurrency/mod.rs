@@ -4,6 +4,7 @@
 //! nothing itself and knows no lock; the [`Lane`](super::Lane) of an endpoint counts, and knows no algorithm.
 
 mod aimd;
+mod bounded;
 mod gradient2;
 mod law;
 mod posterior;

@@ -1,10 +1,11 @@
 //! A limit that watches for queueing.
 
-use std::time::Duration;
-
 use rand::{RngExt as _, rngs::SmallRng};
 
-use super::{Because, Bounds, Law, Verdict, Window, WindowEnd};
+use super::{
+    Because, Bounds, Law, Verdict, Window,
+    bounded::{Bounded, SECOND},
+};
 
 /// A concurrency limit after TCP Vegas.
 ///
@@ -21,21 +22,13 @@ use super::{Because, Bounds, Law, Verdict, Window, WindowEnd};
 /// Differs: nothing moves on fewer than ten answers, however long they take to come.
 #[derive(Debug, Clone)]
 pub struct Vegas {
-    bounds: Bounds,
-    limit: f64,
+    limit: Bounded,
     /// Seconds.
     least: Option<f64>,
     /// Windows since the least was taken anew, and after how many × limit it is again.
     windows: f64,
     jitter: f64,
 }
-
-pub(super) const SECOND: WindowEnd = WindowEnd {
-    ends: 10,
-    at_least: Duration::from_secs(1),
-    few: 10,
-    at_most: Duration::from_secs(1),
-};
 
 // === impl Vegas ===
 
@@ -53,8 +46,7 @@ impl Vegas {
     #[must_use]
     pub const fn new(bounds: Bounds) -> Self {
         Self {
-            bounds,
-            limit: bounds.initial,
+            limit: Bounded::new(bounds, SECOND),
             least: None,
             windows: 0.0,
             jitter: 1.0,
@@ -63,62 +55,51 @@ impl Vegas {
 
     /// Where a window of this mean moves the limit.
     fn next(&self, window: &Window<'_>, mean: f64, least: f64) -> (f64, Because) {
-        let step = self.limit.log10().floor().max(1.0);
-        let queued = (self.limit * (1.0 - least / mean)).ceil();
+        let limit = self.limit.get();
+        let step = limit.log10().floor().max(1.0);
+        let queued = (limit * (1.0 - least / mean)).ceil();
         if window.dropped > 0 {
-            (self.limit - step, Because::Drops)
-        } else if window.peak() * 2.0 < self.limit {
-            (self.limit, Because::Steady)
+            (limit - step, Because::Drops)
+        } else if self.limit.is_idle(window) {
+            (limit, Because::Steady)
         } else if queued <= step {
-            (self.limit + Self::LEAP * step, Because::Room)
+            (limit + Self::LEAP * step, Because::Room)
         } else if queued < Self::ALPHA * step {
-            (self.limit + step, Because::Room)
+            (limit + step, Because::Room)
         } else if queued > Self::BETA * step {
-            (self.limit - step, Because::Queueing)
+            (limit - step, Because::Queueing)
         } else {
-            (self.limit, Because::Steady)
-        }
-    }
-
-    const fn verdict(&self, because: Because) -> Verdict {
-        Verdict {
-            limit: self.limit,
-            window: SECOND,
-            probe: None,
-            because,
+            (limit, Because::Steady)
         }
     }
 }
 
 impl Law for Vegas {
     fn start(&self) -> Verdict {
-        self.verdict(Because::Starting)
+        self.limit.verdict(Because::Starting)
     }
 
     fn on_window(&mut self, window: &Window<'_>, rng: &mut SmallRng) -> Verdict {
         let Some(mean) = window.mean().filter(|mean| !mean.is_zero()) else {
-            return self.verdict(Because::Steady);
+            return self.limit.verdict(Because::Steady);
         };
         let mean = mean.as_secs_f64();
         self.windows += 1.0;
-        let anew = self.windows >= self.jitter * Self::ANEW * self.limit;
+        let anew = self.windows >= self.jitter * Self::ANEW * self.limit.get();
         if anew {
             self.windows = 0.0;
             self.jitter = rng.random_range(0.5..1.0);
         }
         let Some(least) = self.least.filter(|least| !anew && mean >= *least) else {
             self.least = Some(mean);
-            return self.verdict(Because::Steady);
+            return self.limit.verdict(Because::Steady);
         };
         let (limit, because) = self.next(window, mean, least);
-        self.limit = limit.clamp(self.bounds.min, self.bounds.max);
-        self.verdict(because)
+        self.limit.move_to(limit, because)
     }
 
     fn rebound(&mut self, bounds: Bounds) -> Verdict {
-        self.bounds = bounds;
-        self.limit = self.limit.clamp(bounds.min, bounds.max);
-        self.verdict(Because::Bounds)
+        self.limit.rebound(bounds)
     }
 }
 

@@ -41,7 +41,7 @@ use slots::{Slots, Standing, Waiter};
 pub struct Ask {
     /// Its class.
     pub priority: Priority,
-    /// Whether it is a second try of ours: those go behind all first tries of their class.
+    /// Whether it is a second try, of ours or of the client: those go behind all first tries of their class.
     pub retry: bool,
     /// Its route, as [`Gate::routes`](super::Gate::routes) numbers it.
     pub route: RouteNumber,
@@ -117,7 +117,7 @@ pub(super) struct Next<T> {
     pub(super) expired: bool,
 }
 
-/// Each class twice: first tries, then our own second ones.
+/// Each class twice: first tries, then second ones.
 const RANKS: usize = Priority::ALL.len() * 2;
 /// No queue that follows its drain is longer.
 const MOST_STRETCHED: u32 = 65_536;

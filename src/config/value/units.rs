@@ -1,6 +1,6 @@
 //! Durations, sizes and rates: a number with its unit.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, ops::RangeInclusive, time::Duration};
 
 use serde_json::{Value as Json, json};
 use toml::de::DeValue;
@@ -18,6 +18,30 @@ pub(crate) struct Rate {
     pub(crate) count: NonZeroU32,
     pub(crate) per: Duration,
 }
+
+/// What is written as a number with its unit.
+struct Measure<T> {
+    /// With its article.
+    what: &'static str,
+    /// The two units that a plain number was probably meant in.
+    units: [&'static str; 2],
+    parse: fn(&str) -> Result<T, Wrong>,
+    quoted: fn(T) -> String,
+}
+
+const TIME: Measure<Duration> = Measure {
+    what: "a duration",
+    units: ["s", "ms"],
+    parse: duration,
+    quoted: quoted_time,
+};
+
+const SIZE: Measure<u64> = Measure {
+    what: "a size",
+    units: ["B", "KiB"],
+    parse: size,
+    quoted: quoted_size,
+};
 
 /// Units of time and their milliseconds, the longest first.
 const TIMES: [(&str, u64); 5] = [
@@ -61,6 +85,34 @@ const OTHER_TIMES: [(&str, &str); 18] = [
     ("H", "h"),
 ];
 
+// === impl Measure ===
+
+impl<T: PartialOrd> Measure<T> {
+    /// The value within `bounds`.
+    fn read(&self, given: &Given<'_>, bounds: RangeInclusive<T>) -> Option<T> {
+        let text = match given.value {
+            DeValue::String(text) => text.as_ref(),
+            DeValue::Integer(number) => {
+                return given.wrong_kind(Some(self.needs_a_unit(number.as_str())));
+            }
+            _ => return given.wrong_kind(None),
+        };
+        match (self.parse)(text) {
+            Ok(value) if bounds.contains(&value) => Some(value),
+            Ok(_) => {
+                let (min, max) = bounds.into_inner();
+                given.out_of_bounds(&(self.quoted)(min), &(self.quoted)(max))
+            }
+            Err(wrong) => given.malformed(wrong),
+        }
+    }
+
+    fn needs_a_unit(&self, number: &str) -> String {
+        let (what, [one, other]) = (self.what, self.units);
+        format!("{what} needs a unit: \"{number}{one}\" or \"{number}{other}\"")
+    }
+}
+
 impl Typed for Duration {
     fn read(given: &Given<'_>) -> Option<Self> {
         match Option::<Duration>::read(given)? {
@@ -75,24 +127,10 @@ impl Typed for Option<Duration> {
         let Shape::Time { min, max, off } = given.shape else {
             return given.wrong_kind(None);
         };
-        let text = match given.value {
-            DeValue::String(text) => text.as_ref(),
-            DeValue::Integer(number) => {
-                let number = number.as_str();
-                return given.wrong_kind(Some(format!(
-                    "a duration needs a unit: \"{number}s\" or \"{number}ms\""
-                )));
-            }
-            _ => return given.wrong_kind(None),
-        };
-        if off && text == "off" {
+        if off && is_off(given) {
             return Some(None);
         }
-        match duration(text) {
-            Ok(duration) if (min..=max).contains(&duration) => Some(Some(duration)),
-            Ok(_) => given.out_of_bounds(&quoted_time(min), &quoted_time(max)),
-            Err(wrong) => given.malformed(wrong),
-        }
+        TIME.read(given, min..=max).map(Some)
     }
 }
 
@@ -110,24 +148,11 @@ impl Typed for Option<ByteSize> {
         let Shape::Size { min, max, off } = given.shape else {
             return given.wrong_kind(None);
         };
-        let text = match given.value {
-            DeValue::String(text) => text.as_ref(),
-            DeValue::Integer(number) => {
-                let number = number.as_str();
-                return given.wrong_kind(Some(format!(
-                    "a size needs a unit: \"{number}B\" or \"{number}KiB\""
-                )));
-            }
-            _ => return given.wrong_kind(None),
-        };
-        if off && text == "off" {
+        if off && is_off(given) {
             return Some(None);
         }
-        match size(text) {
-            Ok(size) if (min..=max).contains(&size) => Some(Some(ByteSize(size))),
-            Ok(_) => given.out_of_bounds(&quoted_size(min), &quoted_size(max)),
-            Err(wrong) => given.malformed(wrong),
-        }
+        let size = SIZE.read(given, min..=max)?;
+        Some(Some(ByteSize(size)))
     }
 }
 
@@ -172,6 +197,10 @@ impl FromText for Rate {
 /// The largest count of a rate.
 const MAX_RATE: u32 = 1_000_000_000;
 
+fn is_off(given: &Given<'_>) -> bool {
+    matches!(given.value, DeValue::String(text) if text == "off")
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
     let (number, unit) = number_and_unit(text)?;
     let Some((_, millis)) = TIMES.iter().find(|(name, _)| *name == unit) else {
@@ -188,9 +217,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
 
 fn wrong_time(text: &str, number: &str, unit: &str) -> Wrong {
     if unit.is_empty() {
-        return Wrong::form().help(format!(
-            "a duration needs a unit: \"{number}s\" or \"{number}ms\""
-        ));
+        return Wrong::form().help(TIME.needs_a_unit(number));
     }
     let meant = OTHER_TIMES.iter().find(|(word, _)| *word == unit);
     if let Some((_, unit)) = meant {
@@ -248,9 +275,7 @@ fn size(text: &str) -> Result<u64, Wrong> {
 
 fn wrong_size(number: &str, unit: &str) -> Wrong {
     if unit.is_empty() {
-        return Wrong::form().help(format!(
-            "a size needs a unit: \"{number}B\" or \"{number}KiB\""
-        ));
+        return Wrong::form().help(SIZE.needs_a_unit(number));
     }
     let wrong = Wrong::because("units are B, KB, KiB, MB, MiB, GB and GiB");
     let same = SIZES

@@ -12,12 +12,14 @@ use std::{
 
 use proptest::prelude::*;
 use tidegate::{
-    admission::{Denied, Gate, Lane, Outcome, Permit, Pick, Picked, RouteNumber, Wish},
+    admission::{Denied, Gate, Outcome, Permit, RouteNumber, Wish},
     config::{ConcurrencyMode, ConcurrencyPlan, QueuePlan, Stretch},
     fault::ShedReason,
     names::{EndpointId, Priority},
 };
 use tokio::time::Instant;
+
+use crate::only::Only;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -50,34 +52,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The only endpoint there is.
-struct Anywhere(Arc<Lane>);
-
-impl Pick for Anywhere {
-    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
-        free(&self.0, 1.0).then_some(Picked {
-            lane: &self.0,
-            seat: 0,
-            share: 1.0,
-        })
-    }
-
-    fn can_serve(&self) -> bool {
-        true
-    }
-
-    fn seat_of(&self, _: &Lane) -> Option<usize> {
-        Some(0)
-    }
-}
-
 fn only() -> EndpointId {
     EndpointId::new("up".into(), ([127, 0, 0, 1], 1).into())
 }
 
 fn gate(plan: &ConcurrencyPlan) -> Arc<Gate> {
     let gate = Arc::new(Gate::new(&"up".into(), plan));
-    let picks = Anywhere(gate.lane(&only()));
+    let picks = Only(gate.lane(&only()));
     gate.follow(Arc::new(picks), &HashSet::from([&only()]));
     gate
 }
@@ -160,7 +141,7 @@ impl World {
                 deadline,
                 retry: false,
             };
-            let picks = Anywhere(gate.lane(&only()));
+            let picks = Only(gate.lane(&only()));
             gate.admit(&wish, &picks).await
         });
         match coming

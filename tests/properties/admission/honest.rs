@@ -4,30 +4,12 @@ use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use tidegate::{
-    admission::{Arrived, Ask, Core, Lane, Moment, Pick, Picked, Place, RouteNumber, Told},
+    admission::{Arrived, Ask, Core, Lane, Moment, Place, RouteNumber, Told},
     config::{QueuePlan, Stretch},
     names::{EndpointId, Priority},
 };
 
-struct Only(Arc<Lane>);
-
-impl Pick for Only {
-    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
-        free(&self.0, 1.0).then_some(Picked {
-            lane: &self.0,
-            seat: 0,
-            share: 1.0,
-        })
-    }
-
-    fn can_serve(&self) -> bool {
-        true
-    }
-
-    fn seat_of(&self, _: &Lane) -> Option<usize> {
-        Some(0)
-    }
-}
+use crate::only::Only;
 
 /// Eight places of 20 ms each: 400 requests a second.
 struct Service {
