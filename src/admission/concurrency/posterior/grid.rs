@@ -8,6 +8,9 @@ pub(super) const SLOWNESSES: usize = 31;
 pub(super) const CAPACITY_STEP: f32 = 0.1;
 /// Width of a step of slowness, in ln.
 pub(super) const SLOWNESS_STEP: f32 = 0.12;
+/// The ln of the largest slowness.
+pub(super) const LARGEST: f32 = 15.0 * SLOWNESS_STEP;
+
 /// No cell is ever less likely than this share of an even spread: what was ruled out may come back.
 const FLOOR: f32 = 1e-9;
 
@@ -96,10 +99,12 @@ impl Grid {
             drift_across_rows(plane, 0.5 * blur.capacity_drift / CAPACITY_STEP.powi(2));
             drift_along_rows(plane, 0.5 * blur.slowness_drift / SLOWNESS_STEP.powi(2));
         }
-        for (a, b) in queue.iter_mut().flatten().zip(shared.iter_mut().flatten()) {
-            let moved = 0.5 * blur.flip * (*b - *a);
-            *a += moved;
-            *b -= moved;
+        if blur.flip > 0.0 {
+            for (a, b) in queue.iter_mut().flatten().zip(shared.iter_mut().flatten()) {
+                let moved = 0.5 * blur.flip * (*b - *a);
+                *a += moved;
+                *b -= moved;
+            }
         }
         self.normalize();
     }
@@ -126,7 +131,7 @@ impl Grid {
         let mut sums = [0.0; CAPACITIES];
         for plane in &self.planes {
             for (sum, row) in sums.iter_mut().zip(&**plane) {
-                *sum += row.iter().sum::<f32>();
+                *sum += total(row);
             }
         }
         sums
@@ -134,24 +139,24 @@ impl Grid {
 
     /// The mean of ln slowness.
     pub(super) fn ln_slowness(&self) -> f32 {
-        let rows = self.planes.iter().flat_map(|plane| plane.iter());
-        rows.map(|row| dot(row, ln_slownesses())).sum()
+        let mut sums = [0.0; SLOWNESSES];
+        for row in self.planes.iter().flat_map(|plane| plane.iter()) {
+            for (sum, cell) in sums.iter_mut().zip(row) {
+                *sum += cell;
+            }
+        }
+        dot(&sums, ln_slownesses())
     }
 
     /// How likely it is that a processor is shared.
     pub(super) fn shared(&self) -> f32 {
         let [_, shared] = &self.planes;
-        shared.iter().flatten().sum()
+        shared.iter().map(total).sum()
     }
 
     /// Makes it sum up to 1, with nothing ruled out for good.
     pub(super) fn normalize(&mut self) {
-        let sum: f32 = self
-            .planes
-            .iter()
-            .flat_map(|plane| plane.iter())
-            .flatten()
-            .sum();
+        let sum: f32 = self.capacities().iter().sum();
         let share = if sum > 0.0 { 1.0 / sum } else { 0.0 };
         #[expect(clippy::cast_precision_loss, reason = "some thousand cells")]
         let floor = FLOOR / (2 * CAPACITIES * SLOWNESSES) as f32;
@@ -173,8 +178,7 @@ pub(super) fn ln_capacities() -> impl Iterator<Item = f32> {
 
 /// ln of each slowness of the grid.
 pub(super) fn ln_slownesses() -> impl Iterator<Item = f32> {
-    const HALF: f32 = 15.0;
-    steps(-HALF * SLOWNESS_STEP, SLOWNESS_STEP)
+    steps(-LARGEST, SLOWNESS_STEP)
 }
 
 /// The mean of ln capacity.
@@ -223,6 +227,18 @@ fn dot(weights: &[f32], values: impl Iterator<Item = f32>) -> f32 {
     weights.iter().zip(values).map(|(w, v)| w * v).sum()
 }
 
+/// The sum of a row, in lanes that a processor adds at once.
+fn total(row: &Row) -> f32 {
+    let (eights, rest) = row.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for eight in eights {
+        for (lane, cell) in lanes.iter_mut().zip(eight) {
+            *lane += cell;
+        }
+    }
+    lanes.iter().chain(rest).sum()
+}
+
 fn scale(from: &Plane, by: f32, to: &mut Plane) {
     for (to, from) in to.iter_mut().zip(from) {
         for (to, from) in to.iter_mut().zip(from) {
@@ -254,6 +270,9 @@ fn drift_across_rows(plane: &mut Plane, share: f32) {
 /// Explicit diffusion over slowness; the outermost cells rest.
 fn drift_along_rows(plane: &mut Plane, share: f32) {
     let share = share.min(0.25);
+    if share <= 0.0 {
+        return;
+    }
     for row in plane {
         let old = *row;
         for (cell, around) in row.iter_mut().skip(1).zip(old.windows(3)) {

@@ -65,7 +65,7 @@ const AT_MOST: Duration = Duration::from_millis(500);
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 /// Slowness beyond this, in ln, becomes the new normal.
-const FOLD: f32 = 0.8;
+const FOLD: f32 = 1.3;
 /// A move of less, as a share, is none.
 const HARDLY: f64 = 0.01;
 

@@ -173,7 +173,7 @@ impl Default for Looks {
             down_sends: (10.0, 0.5),
             every: Duration::from_secs(1),
             rest: 8,
-            again: Duration::from_millis(100),
+            again: Duration::from_millis(250),
             room: 1.15,
             likely: 0.15,
             deep: Some(Deep::default()),
