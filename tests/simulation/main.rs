@@ -193,3 +193,9 @@ fn row_27_shadow_refuses_nothing() {
 fn row_28_a_shared_processor_is_known_for_one() {
     row(28);
 }
+
+/// Beyond the table: four and sixteen workers whose answers are rare.
+#[test]
+fn row_29_a_slow_service_is_known_as_well() {
+    row(29);
+}

@@ -46,8 +46,9 @@ pub(crate) struct Production {
     /// What ends by time: those who wait in vain, and ghosts.
     due: BTreeSet<(Moment, u32)>,
     budget: Arc<RetryBudget>,
-    /// The leave that the next second try goes by.
+    /// The leave that the next second try goes by, and those of second tries that wait.
     leave: Option<RetryGuard>,
+    leaves: HashMap<u32, RetryGuard>,
     shed_at: Option<Moment>,
     rng: SmallRng,
 }
@@ -114,6 +115,7 @@ impl Production {
             due: BTreeSet::new(),
             budget: RetryBudget::new(),
             leave: None,
+            leaves: HashMap::new(),
             shed_at: None,
             rng,
         }
@@ -125,12 +127,13 @@ impl Production {
             id,
             endpoint: place.seat,
         });
+        let retry = self.leaves.remove(&id);
         let sent = Sent {
             place,
             at: now,
             route,
-            _live: self.leave.is_none().then(|| self.budget.begin()),
-            _retry: self.leave.take(),
+            _live: retry.is_none().then(|| self.budget.begin()),
+            _retry: retry,
         };
         self.sent.insert(id, sent);
     }
@@ -151,6 +154,7 @@ impl Production {
     }
 
     fn refuse(&mut self, now: Moment, id: u32, says: &mut Vec<Says>) {
+        self.leaves.remove(&id);
         self.shed_at = Some(now);
         says.push(Says::Refuse { id });
     }
@@ -175,6 +179,9 @@ impl Production {
 
 impl Front for Production {
     fn arrive(&mut self, now: Moment, ask: Ask, says: &mut Vec<Says>) {
+        if let Some(leave) = self.leave.take() {
+            self.leaves.insert(ask.id, leave);
+        }
         let wants = admission::Ask {
             priority: ask.priority,
             retry: ask.attempt > 0,
@@ -219,6 +226,7 @@ impl Front for Production {
 
     fn withdraw(&mut self, now: Moment, id: u32, _says: &mut Vec<Says>) {
         if let Some((position, until)) = self.waiting.remove(&id) {
+            self.leaves.remove(&id);
             self.due.remove(&(until, id));
             self.core.withdraw(position);
         } else if let Some(sent) = self.sent.get(&id)
