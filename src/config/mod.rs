@@ -33,3 +33,4 @@ pub use plan::*;
 pub use read::{ConfigHash, Loaded, hash_of, parse, read};
 pub use reference::reference;
 pub use schema::schema;
+pub(crate) use source::read_bounded;
