@@ -1,11 +1,13 @@
 //! The admin listener's side: health pages, metrics, the API and the dashboard.
 //!
-//! It reads views through [`Source`], which whoever holds the running gateway implements; it changes nothing.
+//! It reads views through [`Source`], which whoever holds the running gateway implements; the one thing that it changes,
+//! the config, it asks of [`reload`](crate::reload).
 //! Every page but `/healthz` and `/readyz` is guarded: by the token where there is one, and by the request's Host and
 //! Origin against pages of other sites that a browser has open.
 
 mod access;
 mod advice;
+mod change;
 mod gate;
 mod live;
 mod origin;
@@ -20,6 +22,7 @@ mod views;
 
 pub use access::Token;
 pub use advice::{LimitAdvice, ProposedLimit, ProposedRate, RateAdvice, Recommendations};
+pub use change::{AppliedView, ChangesView, DiffView, EntryView, TouchedView};
 pub use live::Live;
 pub use router::{Admin, router};
 pub use source::{Readiness, Source};

@@ -7,7 +7,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -15,10 +15,12 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::telemetry::Telemetry;
+use crate::{reload, telemetry::Telemetry};
 
 use super::{
-    Source, Token, gate,
+    Source, Token,
+    change::{self, MAX_CONFIG_BYTES},
+    gate,
     origin::Hosts,
     pages, scrape,
     sessions::Sessions,
@@ -36,6 +38,7 @@ pub struct Admin {
     pub(super) token: Option<Token>,
     pub(super) hosts: Hosts,
     pub(super) stop: CancellationToken,
+    pub(super) reload: Option<reload::Handle>,
     pub(super) sessions: Sessions,
     streams: Arc<Semaphore>,
 }
@@ -57,9 +60,19 @@ impl Admin {
             token,
             hosts: Hosts::for_bind(bind),
             stop,
+            reload: None,
             sessions: Sessions::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         }
+    }
+}
+
+impl Admin {
+    /// The config is changed through `handle`. Without it nothing can be changed.
+    #[must_use]
+    pub fn changing(mut self, handle: reload::Handle) -> Self {
+        self.reload = Some(handle);
+        self
     }
 }
 
@@ -81,6 +94,10 @@ impl std::fmt::Debug for Admin {
 /// | `/metrics` | Prometheus text |
 /// | `/api/v1/status` | version, uptime, readiness, listeners |
 /// | `/api/v1/config` | hash, revision, the last reload and its error |
+/// | `POST /api/v1/config` | puts the config in the body into force, or says with `dry_run=true` what it would change |
+/// | `/api/v1/config/history` | the last configs |
+/// | `/api/v1/config/diff` | what changes between two of them |
+/// | `POST /api/v1/config/rollback` | puts one of them into force again |
 /// | `/api/v1/upstreams` | upstreams, their endpoints and why each is in or out |
 /// | `/api/v1/limits` | rate limits and their fill |
 /// | `/api/v1/routes` | routes |
@@ -89,13 +106,17 @@ impl std::fmt::Debug for Admin {
 /// | `/login` | the form that asks for the token |
 /// | `/` | the dashboard |
 pub fn router(admin: Arc<Admin>) -> Router {
+    let whole = post(change::apply).layer(DefaultBodyLimit::max(MAX_CONFIG_BYTES));
     let guarded = Router::new()
         .route("/", get(pages::dashboard))
         .route("/app.js", get(pages::script))
         .route("/app.css", get(pages::style))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
-        .route("/api/v1/config", get(config))
+        .route("/api/v1/config", get(config).merge(whole))
+        .route("/api/v1/config/history", get(change::history))
+        .route("/api/v1/config/diff", get(change::diff))
+        .route("/api/v1/config/rollback", post(change::rollback))
         .route("/api/v1/upstreams", get(upstreams))
         .route("/api/v1/limits", get(limits))
         .route("/api/v1/routes", get(routes))
@@ -179,8 +200,10 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<StatusView> {
     Json(admin.source.status())
 }
 
-async fn config(State(admin): State<Arc<Admin>>) -> Json<ConfigView> {
-    Json(admin.source.config())
+async fn config(State(admin): State<Arc<Admin>>) -> Response {
+    let view: ConfigView = admin.source.config();
+    let tag = format!("\"{}\"", view.hash);
+    ([(header::ETAG, tag)], Json(view)).into_response()
 }
 
 async fn upstreams(State(admin): State<Arc<Admin>>) -> Json<Vec<UpstreamView>> {

@@ -23,6 +23,7 @@ use super::{
     lane::{Lane, Moved},
     lanes::Lanes,
     line::{Ask, Position, RouteNumber},
+    memory::{NamedBelief, Remembered},
     moment::Moment,
     permit::{Held, Permit},
     refuse::Denied,
@@ -208,6 +209,36 @@ impl Gate {
     #[must_use]
     pub fn route_names(&self) -> Vec<(u16, RouteName)> {
         self.routes.lock().names()
+    }
+
+    /// Endpoints that are not named yet begin with what was learned of them `ago`, before a restart.
+    pub fn recall(&self, remembered: &[Remembered], ago: Duration) {
+        let mut routes = self.routes.lock();
+        let known = remembered.iter().map(|one| {
+            let belief = one.belief.as_ref();
+            let belief = belief
+                .map(|belief| belief.numbered(|name| routes.number_of(&RouteName::from(name))));
+            (one.id(), (one.limit, belief))
+        });
+        self.lanes.lock().recall(known.collect(), ago, self.now());
+    }
+
+    /// What was learned of its endpoints, to go on from after a restart.
+    #[must_use]
+    pub fn remember(&self) -> Vec<Remembered> {
+        let names = self.route_names();
+        let name = |number| {
+            let named = names.iter().find(|(of, _)| *of == number);
+            named.map(|(_, name)| name.to_string())
+        };
+        let lanes = self.lanes.lock();
+        let known = lanes.known().map(|(id, (limit, belief))| Remembered {
+            upstream: id.upstream.to_string(),
+            address: id.address,
+            limit,
+            belief: belief.map(|belief| NamedBelief::named(&belief, name)),
+        });
+        known.collect()
     }
 
     /// Sets who chooses endpoints for those who wait, and which endpoints there are.

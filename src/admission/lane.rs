@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rand::{SeedableRng, rngs::SmallRng};
 
 use super::{
-    concurrency::{Because, Beliefs, Bounds, Law, Outcome, Verdict, WindowEnd},
+    concurrency::{Because, Belief, Beliefs, Bounds, Law, Outcome, Verdict, WindowEnd},
     counter::Counter,
     gate::UNLIMITED,
     meter::{Mark, Meter, Tag},
@@ -248,10 +248,24 @@ impl Lane {
         learner.law.take()
     }
 
-    /// How much was learned: windows closed.
+    /// How much was learned: windows closed. What was recalled from before a restart counts as one.
     #[must_use]
     pub fn windows(&self) -> u32 {
         self.due.closed.load(Relaxed)
+    }
+
+    /// Follows a law that goes on from before a restart, of which it has learned something already.
+    pub(super) fn recall(&self, law: Box<dyn Law>, now: Moment) {
+        self.learn(law, now);
+        self.due.closed.fetch_max(1, Relaxed);
+    }
+
+    /// Where its limit is and what its law believes; `None` where it follows none or has learned nothing.
+    pub(super) fn known(&self) -> Option<(f64, Option<Belief>)> {
+        let learner = self.learner.lock();
+        let belief = learner.law.as_ref()?.belief();
+        let known = belief.is_some() || self.windows() > 0;
+        known.then_some((learner.last, belief))
     }
 
     /// A law for an endpoint beside this one.

@@ -9,8 +9,9 @@ use std::{
 };
 
 use super::{
-    concurrency::{Bounds, Law, learned},
+    concurrency::{Belief, Bounds, Law, learned, recalled},
     lane::Lane,
+    memory::FORGOTTEN,
     moment::Moment,
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
 pub(super) struct Lanes {
     mode: ConcurrencyMode,
     lanes: HashMap<EndpointId, Known>,
+    before: Before,
     /// Where the gate began in a second of the wall clock.
     wall: Duration,
 }
@@ -47,6 +49,16 @@ struct Resting {
 /// What a law knew longer ago than this, it is less sure of.
 const FRESH: Duration = Duration::from_secs(10);
 
+/// What was learned before a restart, of endpoints that nothing has named yet.
+#[derive(Debug, Default)]
+struct Before {
+    known: HashMap<EndpointId, (f64, Option<Belief>)>,
+    /// How long ago that was …
+    ago: Duration,
+    /// … at this moment.
+    at: Moment,
+}
+
 /// How long the lane of an endpoint that nothing names is kept, with what it learned.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
@@ -58,11 +70,33 @@ impl Lanes {
         Self {
             mode,
             lanes: HashMap::new(),
+            before: Before::default(),
             wall,
         }
     }
 
-    /// The lane of `id`. A new one begins with what its siblings learned.
+    /// Lanes of these endpoints begin where they were `ago`, before a restart.
+    pub(super) fn recall(
+        &mut self,
+        known: HashMap<EndpointId, (f64, Option<Belief>)>,
+        ago: Duration,
+        now: Moment,
+    ) {
+        self.before = Before {
+            known,
+            ago,
+            at: now,
+        };
+    }
+
+    /// Where each lane's limit is, and what its law believes; those that have learned nothing are left out.
+    pub(super) fn known(&self) -> impl Iterator<Item = (&EndpointId, (f64, Option<Belief>))> {
+        let lanes = self.lanes.iter();
+        lanes.filter_map(|(id, known)| Some((id, known.lane.known()?)))
+    }
+
+    /// The lane of `id`. A new one begins with what was learned of it before a restart, or else with what its siblings
+    /// learned.
     pub(super) fn get_or_new(&mut self, id: &EndpointId, now: Moment) -> Arc<Lane> {
         if let Some(known) = self.lanes.get_mut(id) {
             known.unnamed_since = None;
@@ -70,9 +104,12 @@ impl Lanes {
         }
         let lane = Arc::new(self.lane(id));
         if let ConcurrencyMode::Learned { law, bounds, .. } = self.mode {
-            let busiest = self.lanes.values().max_by_key(|known| known.lane.windows());
-            let sibling = busiest.and_then(|known| known.lane.sibling());
-            lane.learn(sibling.unwrap_or_else(|| learned(law, bounds)), now);
+            if let Some(before) = self.before.take(id, (law, bounds), now) {
+                lane.recall(before, now);
+            } else {
+                let sibling = self.sibling();
+                lane.learn(sibling.unwrap_or_else(|| learned(law, bounds)), now);
+            }
         }
         let known = Known {
             lane: Arc::clone(&lane),
@@ -128,6 +165,12 @@ impl Lanes {
         });
     }
 
+    /// What the busiest lane learned.
+    fn sibling(&self) -> Option<Box<dyn Law>> {
+        let busiest = self.lanes.values().max_by_key(|known| known.lane.windows());
+        busiest?.lane.sibling()
+    }
+
     /// Gateways that watch the same endpoint look above their limits at the same moment of a second: their clocks
     /// and the endpoint's name say when.
     fn lane(&self, id: &EndpointId) -> Lane {
@@ -139,6 +182,22 @@ impl Lanes {
         let begun = Duration::from_micros(u64::from(self.wall.subsec_micros()));
         let slot = (own + second).saturating_sub(begun);
         Lane::new(id.clone(), slot, hash)
+    }
+}
+
+// === impl Before ===
+
+impl Before {
+    /// The law of an endpoint that goes on from before; once, and not where that is too long ago.
+    fn take(
+        &mut self,
+        id: &EndpointId,
+        (law, bounds): (LawWord, LimitBounds),
+        now: Moment,
+    ) -> Option<Box<dyn Law>> {
+        let (limit, belief) = self.known.remove(id)?;
+        let ago = self.ago.saturating_add(now.since(self.at));
+        (ago < FORGOTTEN).then(|| recalled(law, bounds, (limit, belief.as_ref()), ago))
     }
 }
 

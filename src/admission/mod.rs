@@ -20,6 +20,7 @@ mod gate;
 mod lane;
 mod lanes;
 mod line;
+mod memory;
 mod meter;
 mod moment;
 mod pace;
@@ -36,13 +37,14 @@ mod ticket;
 pub use self::core::{Answer, Arrived, Core, Pick, Picked, Place, Told, Waiting};
 pub use budget::{LiveGuard, Load, RetryBudget, RetryGuard};
 pub use concurrency::{
-    Aimd, Because, Beliefs, Bounds, Caution, Cell, Deep, Gradient2, Law, Looks, Outcome, Posterior,
-    Probe, Teaching, Tuning, Vegas, Verdict, Window, WindowEnd, learned,
+    Aimd, Because, Belief, Beliefs, Bounds, Caution, Cell, Deep, Gradient2, Law, Looks, Outcome,
+    Posterior, Probe, Teaching, Tuning, Vegas, Verdict, Window, WindowEnd, learned,
 };
 pub use failed_keys::{FailedKeys, KeyMark};
 pub use gate::{Gate, GateView, Wish};
 pub use lane::{Lane, LaneView, Moved};
 pub use line::{Ask, Position, RouteNumber};
+pub use memory::{FORGOTTEN, NamedBelief, Remembered};
 pub use moment::Moment;
 pub use permit::Permit;
 pub use pressure::{

@@ -25,6 +25,11 @@ impl Routes {
             .collect()
     }
 
+    /// The number of a route, by which it will be known when it is named; `None` where all are in use.
+    pub(super) fn number_of(&mut self, name: &RouteName) -> Option<u16> {
+        free(&mut self.numbers, name, 0..last(MAX_ROUTES))
+    }
+
     /// Numbers for `named` routes with their share of places in thousandths, in that order; and the parts of each
     /// share group, group 0 being all routes without a share.
     pub(super) fn number(

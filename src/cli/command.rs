@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{check, demo, healthcheck, recommend, run, schema};
+use super::{check, config, demo, healthcheck, recommend, run, schema};
 
 /// A load-shedding edge gateway: admits what its upstreams can finish, refuses the rest early, and explains
 /// every failure.
@@ -29,6 +29,8 @@ enum Verb {
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print limits that the last hour's traffic of a running gateway would have fitted into, as lines to paste.
     Recommend(recommend::RecommendArgs),
+    /// Look at the configs that a running gateway had, compare them, and put one of them into force again.
+    Config(config::ConfigArgs),
 }
 
 /// The verbs and their options, for whoever writes them down.
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Verb::Schema => schema::run(),
         Verb::Healthcheck(args) => healthcheck::run(&args),
         Verb::Recommend(args) => recommend::run(&args),
+        Verb::Config(args) => config::run(&args),
     }
 }
 
@@ -74,6 +77,8 @@ mod tests {
         assert_eq!(code(&["tidegate", "fly"]).err(), Some(2));
         assert_eq!(code(&["tidegate", "check"]).err(), Some(2));
         assert_eq!(code(&["tidegate"]).err(), Some(2));
+        assert_eq!(code(&["tidegate", "config"]).err(), Some(2));
+        assert_eq!(code(&["tidegate", "config", "rollback"]).err(), Some(2));
         assert_eq!(code(&["tidegate", "--version"]).err(), Some(0));
         assert!(code(&["tidegate", "run"]).is_ok());
     }

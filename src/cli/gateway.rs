@@ -48,6 +48,8 @@ const ADMIN: &str = "admin";
 const UPKEEP: Duration = Duration::from_secs(1);
 /// How long the last lines of the access log get to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long loops get to end, and to write down what must outlive the process.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long admin connections get to end.
 const ADMIN_DRAIN: Duration = Duration::from_millis(200);
 
@@ -109,12 +111,17 @@ impl Gateway {
             address,
             token,
             stop.clone(),
-        );
+        )
+        .changing(keeper.handle.clone());
         let admin = serve_admin(sockets.admin, pages, &entrance);
         let tasks = TaskTracker::new();
         tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
         tasks.spawn(admission::watch(pressure.clone(), signals, stop.clone()));
         tasks.spawn(strain_listeners(pressure.subscribe(), strain, stop.clone()));
+        if let Some(dir) = keeper.snapshot.load().plan.history.dir.clone() {
+            let limits = Arc::clone(&keeper.snapshot);
+            tasks.spawn(reload::remember(limits, dir, stop.clone()));
+        }
         let (status, source) = (keeper.handle.subscribe(), Arc::clone(&keeper.snapshot));
         tasks.spawn(follow_plan(listeners.clone(), status, source, pressure));
         let stop = stop.drop_guard();
@@ -187,6 +194,8 @@ impl Gateway {
         self.admin.drain(Instant::now() + ADMIN_DRAIN).await;
         self.keeper.stop().await;
         self.tasks.close();
+        // A disk that hangs must not keep the process from ending.
+        drop(tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await);
         self.access.flush(LAST_LINES).await;
         cut
     }

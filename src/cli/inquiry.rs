@@ -1,7 +1,7 @@
 //! What verbs ask of a running gateway's admin listener.
 
 use std::{
-    fmt, io,
+    fmt, fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use clap::Args;
 use http::{
-    Request, StatusCode, Uri,
+    Method, Request, StatusCode, Uri,
     header::{AUTHORIZATION, HOST},
     uri::Scheme,
 };
@@ -21,6 +21,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     run::DEFAULT_FILE,
+    runtime,
     terminal::{in_colour, tell},
 };
 use crate::config;
@@ -39,6 +40,16 @@ pub(super) struct AdminArgs {
     config: PathBuf,
 }
 
+/// Whom to ask, and what opens its pages.
+#[derive(Debug, Clone, Args)]
+pub(super) struct CallerArgs {
+    #[command(flatten)]
+    admin: AdminArgs,
+    /// The file that holds the admin token; without it, as the config file says where that is asked.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
 /// An admin listener.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
@@ -48,11 +59,24 @@ pub(super) struct Target {
     pub(super) token: Option<String>,
 }
 
+/// What an admin listener answers.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// Who answers.
+    pub(super) authority: String,
+    /// How.
+    pub(super) status: StatusCode,
+    /// The whole body.
+    pub(super) body: Bytes,
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum AskError {
     /// The URL is not one of an admin listener.
     Url,
+    /// The token cannot be read.
+    Token(io::Error),
     /// Nobody answers there.
     Io(io::Error),
     /// What answers does not speak HTTP.
@@ -61,6 +85,43 @@ pub(super) enum AskError {
     Body,
     /// It takes too long.
     Late(Duration),
+}
+
+// === impl CallerArgs ===
+
+impl CallerArgs {
+    /// Asks `method path`, and waits for the whole answer on a runtime of its own; `None` where the config file cannot
+    /// say whom to ask, which was told.
+    pub(super) fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        patience: Duration,
+    ) -> Option<Result<Reply, AskError>> {
+        let target = self.admin.target()?;
+        Some(target.and_then(|target| {
+            let token = match &self.token_file {
+                Some(file) => {
+                    let token = fs::read_to_string(file).map_err(AskError::Token)?;
+                    Some(token.trim().to_owned())
+                }
+                None => target.token,
+            };
+            let runtime = runtime::small().map_err(AskError::Io)?;
+            let question = ask(
+                &target.authority,
+                (method, path),
+                token.as_deref(),
+                patience,
+            );
+            let (status, body) = runtime.block_on(question)?;
+            Ok(Reply {
+                authority: target.authority,
+                status,
+                body,
+            })
+        }))
+    }
 }
 
 // === impl AdminArgs ===
@@ -118,12 +179,23 @@ pub(super) async fn get(
     token: Option<&str>,
     patience: Duration,
 ) -> Result<(StatusCode, Bytes), AskError> {
+    ask(authority, (Method::GET, path), token, patience).await
+}
+
+/// The answer to a question without a body, whole, within `patience`.
+async fn ask(
+    authority: &str,
+    (method, path): (Method, &str),
+    token: Option<&str>,
+    patience: Duration,
+) -> Result<(StatusCode, Bytes), AskError> {
     let answered = timeout(patience, async {
         let stream = TcpStream::connect(authority).await.map_err(AskError::Io)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(AskError::Http)?;
-        let mut request = Request::get(path).header(HOST, authority);
+        let request = Request::builder().method(method).uri(path);
+        let mut request = request.header(HOST, authority);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -156,6 +228,7 @@ impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url => f.write_str("the admin URL must be like http://127.0.0.1:9900"),
+            Self::Token(error) => write!(f, "the token file cannot be read: {error}"),
             Self::Io(error) => write!(f, "no connection to the admin listener: {error}"),
             Self::Http(error) => write!(f, "no answer from the admin listener: {error}"),
             Self::Body => f.write_str("the answer of the admin listener breaks off"),

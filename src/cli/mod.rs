@@ -2,6 +2,7 @@
 
 mod check;
 mod command;
+mod config;
 pub mod demo;
 pub mod gateway;
 mod healthcheck;

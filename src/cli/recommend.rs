@@ -2,18 +2,15 @@
 
 use std::{
     fmt::{self, Write as _},
-    fs, io,
-    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
 use clap::Args;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::{
-    inquiry::{self, AdminArgs, AskError, Target},
-    runtime,
+    inquiry::{AskError, CallerArgs, Reply},
     terminal::{say, tell},
 };
 use crate::admin::{LimitAdvice, RateAdvice, Recommendations};
@@ -27,10 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Args)]
 pub(super) struct RecommendArgs {
     #[command(flatten)]
-    admin: AdminArgs,
-    /// The file that holds the admin token; without it, as the config file says where that is asked.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    caller: CallerArgs,
     /// As JSON, as the API gives it.
     #[arg(long)]
     json: bool,
@@ -40,19 +34,16 @@ pub(super) struct RecommendArgs {
 #[derive(Debug)]
 enum Unknown {
     Ask(AskError),
-    Token(io::Error),
     Status(String, StatusCode),
     Answer(serde_json::Error),
 }
 
 /// Prints the proposals; ends with 1 where there is no answer.
 pub(super) fn run(args: &RecommendArgs) -> ExitCode {
-    let Some(target) = args.admin.target() else {
+    let Some(asked) = args.caller.ask(Method::GET, PATH, PATIENCE) else {
         return ExitCode::FAILURE;
     };
-    let asked = target
-        .map_err(Unknown::Ask)
-        .and_then(|target| ask(args, target));
+    let asked = asked.map_err(Unknown::Ask).and_then(body_of);
     let read = asked.and_then(|json| {
         let advice: Recommendations = serde_json::from_slice(&json).map_err(Unknown::Answer)?;
         Ok((json, advice))
@@ -68,21 +59,11 @@ pub(super) fn run(args: &RecommendArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn ask(args: &RecommendArgs, target: Target) -> Result<Vec<u8>, Unknown> {
-    let token = match &args.token_file {
-        Some(file) => {
-            let token = fs::read_to_string(file).map_err(Unknown::Token)?;
-            Some(token.trim().to_owned())
-        }
-        None => target.token,
-    };
-    let runtime = runtime::small().map_err(|error| Unknown::Ask(AskError::Io(error)))?;
-    let question = inquiry::get(&target.authority, PATH, token.as_deref(), PATIENCE);
-    let (status, body) = runtime.block_on(question).map_err(Unknown::Ask)?;
-    if status == StatusCode::OK {
-        Ok(body.into())
+fn body_of(reply: Reply) -> Result<Vec<u8>, Unknown> {
+    if reply.status == StatusCode::OK {
+        Ok(reply.body.into())
     } else {
-        Err(Unknown::Status(target.authority, status))
+        Err(Unknown::Status(reply.authority, reply.status))
     }
 }
 
@@ -144,7 +125,6 @@ impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ask(error) => error.fmt(f),
-            Self::Token(error) => write!(f, "the token file cannot be read: {error}"),
             Self::Status(authority, StatusCode::UNAUTHORIZED) => {
                 write!(f, "{authority} asks for a token: --token-file FILE")
             }

@@ -8,6 +8,7 @@
 
 mod compile;
 mod diagnostic;
+mod diff;
 mod fields;
 mod load;
 mod nearest;
@@ -26,8 +27,10 @@ mod value;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use diff::{Change, Diff, Touched};
 pub use load::{Files, Secret};
 pub use plan::*;
 pub use read::{ConfigHash, Loaded, hash_of, parse, read};
 pub use reference::reference;
 pub use schema::schema;
+pub(crate) use source::read_bounded;

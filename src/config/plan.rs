@@ -1,5 +1,6 @@
 //! What the file means: every name resolved, every unit typed, every bound checked.
 
+mod change;
 mod overload;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
+pub use change::{GuardPlan, HistoryPlan, ReloadPlan};
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
     PressurePlan, QueuePlan, Stretch, TenantKey,
@@ -36,6 +38,10 @@ pub struct Plan {
     pub dns: DnsPlan,
     /// What is shed when the process itself runs short.
     pub pressure: PressurePlan,
+    /// How a new config is watched.
+    pub reload: ReloadPlan,
+    /// What outlives the process.
+    pub history: HistoryPlan,
     /// At least one; names are unique.
     pub listeners: Vec<ListenerPlan>,
     /// By name.

@@ -22,6 +22,8 @@ pub struct Loaded {
     pub plan: Plan,
     /// What the files that it names hold.
     pub files: Files,
+    /// The file itself.
+    pub text: Arc<str>,
     /// Of the file's bytes.
     pub hash: ConfigHash,
     /// What is legal and probably not meant, in the file's order.
@@ -73,7 +75,8 @@ pub fn hash_of(path: &Path) -> Option<ConfigHash> {
 }
 
 fn read_text(text: &str, path: &Path, hash: ConfigHash) -> Result<Loaded, Diagnostics> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let whole = text;
+    let text = whole.strip_prefix('\u{feff}').unwrap_or(whole);
     let source = Arc::new(Source::new(path.display().to_string(), text.to_owned()));
     let folder = path.parent().unwrap_or(Path::new(""));
     let problems = Problems::default();
@@ -94,6 +97,7 @@ fn read_text(text: &str, path: &Path, hash: ConfigHash) -> Result<Loaded, Diagno
     Ok(Loaded {
         plan: compiled.plan,
         files,
+        text: whole.into(),
         hash,
         warnings: in_order(&source, warnings),
     })

@@ -1,5 +1,8 @@
 //! The task that owns the live state and makes every snapshot.
 
+mod carry;
+mod probation;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,17 +19,26 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::{LastReload, Status, Trigger, Verdict, needs_restart};
+use self::probation::Probation;
+use super::{
+    Handle, LastReload, Status, Trigger, Verdict, handle,
+    history::{History, store},
+    memory, needs_restart,
+    order::Order,
+    traffic::Traffic,
+};
 use crate::{
     config::{self, ConfigHash, Diagnostics, Loaded},
     snapshot::{ConfigFacts, Ground, Snapshot},
     telemetry::Telemetry,
 };
 
-/// How often connections that rested too long are let go.
-const SWEEP: Duration = Duration::from_secs(5);
+/// How often connections that rested too long are let go, and traffic is looked at.
+const SWEEP: Duration = Traffic::EVERY;
 /// How many requests to reload may wait; one more would ask for the same.
 const ASKS: usize = 4;
+/// How many configs may wait to be applied; one more is refused.
+const ORDERS: usize = 4;
 
 /// The one task that makes snapshots.
 #[derive(Debug)]
@@ -37,15 +49,14 @@ pub struct Keeper {
     snapshot: Arc<ArcSwap<Snapshot>>,
     telemetry: Arc<Telemetry>,
     status: watch::Sender<Status>,
+    history: watch::Sender<Arc<History>>,
+    traffic: Arc<Traffic>,
+    /// What is watched since the last reload.
+    probation: Option<Probation>,
+    /// The config that was taken back last.
+    doubted: Option<ConfigHash>,
     /// What the file was at the last look.
     seen: Seen,
-}
-
-/// How others see the keeper, and ask it.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    asks: mpsc::Sender<Trigger>,
-    status: watch::Receiver<Status>,
 }
 
 /// A keeper at work.
@@ -79,67 +90,111 @@ enum Reading {
     },
 }
 
+/// What others ask of the keeper.
+struct Asks {
+    reloads: mpsc::Receiver<Trigger>,
+    orders: mpsc::Receiver<Order>,
+}
+
 // === impl Keeper ===
 
 impl Keeper {
-    /// Puts `loaded` into force and keeps it up to date: with `file`, where there is one, and with DNS.
+    /// Puts `loaded` into force and keeps it up to date: with `file`, where there is one, and with DNS. What limits and
+    /// the history were before is read from `[history] dir`.
     ///
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn start(loaded: Loaded, file: Option<PathBuf>, telemetry: Arc<Telemetry>) -> Running {
+        let now = Instant::now();
+        let kept = loaded.plan.history.dir.clone();
         let mut ground = Ground::new(Arc::clone(&telemetry));
+        let learned = kept
+            .as_deref()
+            .and_then(|dir| memory::read(dir, SystemTime::now()));
+        if let Some((known, ago)) = learned {
+            ground.recall(known, ago, now);
+        }
         let config = ConfigFacts {
             hash: loaded.hash.clone(),
             revision: 1,
             applied_at: SystemTime::now(),
         };
-        let first = ground.adopt(&loaded, config.clone(), Instant::now());
+        let first = ground.adopt(&loaded, config.clone(), now);
         let snapshot = Arc::new(ArcSwap::from_pointee(first));
-        let (asks, asked) = mpsc::channel(ASKS);
+        let history = history_of(kept.as_deref(), &loaded, config.applied_at);
+        let (history, past) = watch::channel(Arc::new(history));
+        let (asks, reloads) = mpsc::channel(ASKS);
+        let (orders, ordered) = mpsc::channel(ORDERS);
         let (status, told) = watch::channel(Status { config, last: None });
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        if let Some(file) = &file {
-            tasks.spawn(super::watch::follow(
-                file.clone(),
-                asks.clone(),
-                stop.clone(),
-            ));
+        if let Some(file) = file.clone() {
+            tasks.spawn(super::watch::follow(file, asks.clone(), stop.clone()));
         }
-        let seen = Seen {
-            hash: Some(loaded.hash.clone()),
-            stamp: file.as_deref().and_then(stamp),
+        if let Some(dir) = kept {
+            tasks.spawn(store::follow(dir, past.clone(), stop.clone()));
+        }
+        let traffic = Arc::new(Traffic::new(Arc::clone(&telemetry), now));
+        let handle = Handle {
+            asks,
+            orders,
+            status: told,
+            history: past,
+            traffic: Arc::clone(&traffic),
+            file: handle::shared(file.as_ref()),
         };
         let keeper = Self {
+            seen: Seen {
+                hash: Some(loaded.hash.clone()),
+                stamp: file.as_deref().and_then(stamp),
+            },
             file,
             running: loaded,
             ground,
             snapshot: Arc::clone(&snapshot),
             telemetry,
             status,
-            seen,
+            history,
+            traffic,
+            probation: None,
+            doubted: None,
+        };
+        let asked = Asks {
+            reloads,
+            orders: ordered,
         };
         tasks.spawn(keeper.keep(asked, stop.clone()));
         Running {
             snapshot,
-            handle: Handle { asks, status: told },
+            handle,
             tasks,
             stop: stop.drop_guard(),
         }
     }
 
-    async fn keep(mut self, mut asked: mpsc::Receiver<Trigger>, stop: CancellationToken) {
+    async fn keep(mut self, mut asked: Asks, stop: CancellationToken) {
         let names = self.ground.names_changed();
         let mut sweep = tokio::time::interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(Probation::LOOK);
+        for tick in [&mut sweep, &mut look] {
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
         loop {
             tokio::select! {
                 biased; // stop first; what the operator says before what DNS says; housekeeping last
                 () = stop.cancelled() => return self.ground.stop(),
-                Some(trigger) = asked.recv() => self.reload(trigger).await,
+                Some(order) = asked.orders.recv() => self.carry_out(order).await,
+                Some(trigger) = asked.reloads.recv() => self.reload(trigger).await,
                 () = names.notified() => self.swap(self.snapshot.load().config.clone()),
-                _ = sweep.tick() => self.ground.sweep(Instant::now()),
+                _ = look.tick(), if self.probation.is_some() => self.look_at_probation().await,
+                _ = sweep.tick() => self.sweep(),
             }
         }
+    }
+
+    fn sweep(&self) {
+        let now = Instant::now();
+        self.ground.sweep(now);
+        self.traffic.look(now);
     }
 
     /// Reads the file and, where it is another one and right, puts it into force.
@@ -164,7 +219,7 @@ impl Keeper {
             }
             Ok((_, Reading::New { seen, loaded })) => {
                 self.seen = seen;
-                let verdict = self.judge(*loaded);
+                let verdict = self.judge(*loaded, trigger);
                 self.tell(trigger, verdict);
             }
             Err(error) => {
@@ -182,34 +237,58 @@ impl Keeper {
             .is_none_or(|last| last.verdict.is_in_force())
     }
 
-    fn judge(&mut self, read: Result<Loaded, Diagnostics>) -> Verdict {
+    fn judge(&mut self, read: Result<Loaded, Diagnostics>, trigger: Trigger) -> Verdict {
         let next = match read {
             Ok(next) => next,
             Err(errors) => return Verdict::Rejected(errors),
         };
-        let same_files = next.files.fingerprint == self.running.files.fingerprint;
-        if next.hash == self.running.hash && same_files {
+        if self.is_running(&next) {
             return Verdict::Unchanged;
         }
         let fixed = needs_restart(&self.running.plan, &next.plan);
         if !fixed.is_empty() {
             return Verdict::NeedsRestart(fixed);
         }
+        self.put_into_force(next, trigger);
+        Verdict::Applied
+    }
+
+    fn is_running(&self, next: &Loaded) -> bool {
+        let same_files = next.files.fingerprint == self.running.files.fingerprint;
+        next.hash == self.running.hash && same_files
+    }
+
+    /// Swaps to `next`, of which nothing can be wrong any more.
+    fn put_into_force(&mut self, next: Loaded, trigger: Trigger) {
         let revision = self.snapshot.load().config.revision.saturating_add(1);
         let config = ConfigFacts {
             hash: next.hash.clone(),
             revision,
             applied_at: SystemTime::now(),
         };
-        self.running = next;
+        self.note(|history| {
+            history.applied(
+                config.applied_at,
+                &next.hash,
+                trigger,
+                Arc::clone(&next.text),
+            );
+        });
+        let before = std::mem::replace(&mut self.running, next);
         self.swap(config);
-        Verdict::Applied
+        self.probation = self.begin_probation(before, trigger);
     }
 
     /// Builds the next snapshot and stores it: the one place that does.
     fn swap(&mut self, config: ConfigFacts) {
         let next = self.ground.adopt(&self.running, config, Instant::now());
         self.snapshot.store(Arc::new(next));
+    }
+
+    /// Adds to the history.
+    fn note(&self, what: impl FnOnce(&mut History)) {
+        self.history
+            .send_modify(|history| what(Arc::make_mut(history)));
     }
 
     fn tell(&self, trigger: Trigger, verdict: Verdict) {
@@ -220,10 +299,18 @@ impl Keeper {
             None => tracing::info!(
                 hash = %config.hash, revision = config.revision, ?trigger, result = result.as_str(), "config read"
             ),
-            Some(errors) => tracing::error!(
-                running = %config.hash, revision = config.revision, ?trigger, line = verdict.error_line(),
-                "config rejected; the running one stays in force\n{errors}"
-            ),
+            Some(errors) => {
+                tracing::error!(
+                    running = %config.hash, revision = config.revision, ?trigger, line = verdict.error_line(),
+                    "config rejected; the running one stays in force\n{errors}"
+                );
+                if trigger != Trigger::Guard {
+                    let hash = self.seen.hash.as_ref();
+                    self.note(|history| {
+                        history.rejected(SystemTime::now(), hash, trigger, &errors);
+                    });
+                }
+            }
         }
         let last = Some(LastReload {
             at: SystemTime::now(),
@@ -234,25 +321,11 @@ impl Keeper {
     }
 }
 
-// === impl Handle ===
-
-impl Handle {
-    /// Asks for a reload. Where enough ask already, this one is theirs.
-    pub fn reload(&self, trigger: Trigger) {
-        let _ = self.asks.try_send(trigger);
-    }
-
-    /// What is in force now.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.status.borrow().clone()
-    }
-
-    /// Sees every change of it.
-    #[must_use]
-    pub fn subscribe(&self) -> watch::Receiver<Status> {
-        self.status.clone()
-    }
+/// The history up to now: what is kept in `dir`, and that the process began with `loaded`. Blocks.
+fn history_of(dir: Option<&Path>, loaded: &Loaded, at: SystemTime) -> History {
+    let mut history = dir.map(store::load).unwrap_or_default();
+    history.started(at, &loaded.hash, Arc::clone(&loaded.text));
+    history
 }
 
 // === impl Running ===
@@ -274,10 +347,7 @@ impl Running {
 impl Reading {
     /// Looks at `file`, and reads it unless its bytes are those of `last`. Blocks.
     fn of(file: &Path, last: Option<&Seen>) -> Self {
-        let seen = Seen {
-            hash: config::hash_of(file),
-            stamp: stamp(file),
-        };
+        let seen = Seen::of(file);
         match last {
             Some(last) if last.hash == seen.hash && last.stamp == seen.stamp => Self::AsBefore,
             Some(last) if last.hash == seen.hash => Self::Touched(seen),
@@ -285,6 +355,18 @@ impl Reading {
                 loaded: Box::new(config::read(file)),
                 seen,
             },
+        }
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    /// Looks at `file`. Blocks.
+    fn of(file: &Path) -> Self {
+        Self {
+            hash: config::hash_of(file),
+            stamp: stamp(file),
         }
     }
 }

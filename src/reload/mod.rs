@@ -1,13 +1,26 @@
-//! Changing the config while it runs: watch, read, compile, adopt, swap.
+//! Changing the config while it runs: watch, read, compile, adopt, swap; and taking it back.
 //!
 //! All or nothing: a file that does not compile leaves the running one in force, and is told with its line.
 //! One task ([`Keeper`]) owns the live state and makes every snapshot, so that none is ever half of two.
 
+mod disk;
+mod guard;
+mod handle;
+mod history;
 mod keeper;
+mod memory;
+mod order;
 mod restart;
 mod status;
+mod traffic;
 mod watch;
 
-pub use keeper::{Handle, Keeper, Running};
+pub use guard::{Finding, judge};
+pub use handle::{Compared, Handle, NotCompared};
+pub use history::{Entry, History, MOST_ENTRIES, Outcome};
+pub use keeper::{Keeper, Running};
+pub use memory::remember;
+pub use order::{Answer, Refused, Try};
 pub use restart::needs_restart;
 pub use status::{LastReload, Status, Trigger, Verdict};
+pub use traffic::{Counts, Traffic};

@@ -17,6 +17,9 @@ pub fn needs_restart(running: &Plan, next: &Plan) -> Vec<&'static str> {
     if running.log != next.log {
         found.push("[log]");
     }
+    if running.history != next.history {
+        found.push("[history]");
+    }
     if !running
         .listeners
         .iter()

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{config::Diagnostics, snapshot::ConfigFacts, telemetry::ReloadResult};
 
@@ -27,15 +27,23 @@ pub struct LastReload {
 }
 
 /// What asked for a reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trigger {
+    /// The process began with it.
+    Start,
     /// The file, or a directory on the way to it, changed.
     File,
     /// The slow look at the file, where no event came.
     Poll,
     /// SIGHUP: files that the config names are read again too.
     Signal,
+    /// The API brought it.
+    Api,
+    /// An earlier config was asked for.
+    Rollback,
+    /// The guard took a config back, and this one was in force before.
+    Guard,
 }
 
 /// What became of it.
@@ -49,6 +57,8 @@ pub enum Verdict {
     Rejected(Diagnostics),
     /// It changes something that only a restart can, named here.
     NeedsRestart(Vec<&'static str>),
+    /// It was taken back for this reason, and is still what the file holds, which could not be written.
+    TakenBack(String),
 }
 
 impl Verdict {
@@ -58,7 +68,9 @@ impl Verdict {
         match self {
             Self::Applied => ReloadResult::Applied,
             Self::Unchanged => ReloadResult::Unchanged,
-            Self::Rejected(_) | Self::NeedsRestart(_) => ReloadResult::Rejected,
+            Self::Rejected(_) | Self::NeedsRestart(_) | Self::TakenBack(_) => {
+                ReloadResult::Rejected
+            }
         }
     }
 
@@ -73,7 +85,7 @@ impl Verdict {
     pub fn error_line(&self) -> Option<u32> {
         match self {
             Self::Rejected(errors) => errors.first_line(),
-            Self::Applied | Self::Unchanged | Self::NeedsRestart(_) => None,
+            Self::Applied | Self::Unchanged | Self::NeedsRestart(_) | Self::TakenBack(_) => None,
         }
     }
 
@@ -86,6 +98,7 @@ impl Verdict {
             Self::NeedsRestart(what) => {
                 Some(format!("a change of {} needs a restart", what.join(", ")))
             }
+            Self::TakenBack(why) => Some(format!("taken back, and the file still holds it: {why}")),
         }
     }
 }

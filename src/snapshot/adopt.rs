@@ -5,6 +5,7 @@
 //! | token buckets | route and limit name | fills are kept in proportion; another `key` starts anew |
 //! | in-flight count, queue | upstream name | kept; a smaller queue refuses the newest beyond it |
 //! | learned limit, its beliefs, in-flight count | upstream name and address | kept and clamped to other bounds; another law begins where the limit is; a new endpoint begins with what its siblings learned |
+//! | the same, through a restart | upstream name and address | where `[history] dir` is set and it is less than an hour ago: the limit begins where it was, and is believed the less the longer ago that is |
 //! | share of places, baseline of a route | upstream name and route name | kept; another `share` holds from the next place on |
 //! | idempotency keys that failed lately | route name | kept |
 //! | retry budget, round-robin cursor | upstream name | kept |
@@ -18,6 +19,7 @@ use std::{
     net::SocketAddr,
     num::NonZeroU32,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
@@ -30,7 +32,7 @@ use super::{
     whole::{ConfigFacts, RouteLive, Snapshot, Target, UpstreamLive},
 };
 use crate::{
-    admission::{FailedKeys, RateLimit, RouteNumber},
+    admission::{FailedKeys, RateLimit, Remembered, RouteNumber},
     config::{ActionPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
     names::{EndpointId, LimitId, RouteName, UpstreamName},
     pool::{Registry, Seat, Seats},
@@ -65,6 +67,12 @@ impl Ground {
             lookups: Lookups::default(),
             checks: Checks::default(),
         }
+    }
+
+    /// Limits begin where they were `ago`, before a restart, wherever the endpoint is the same. To be called before the
+    /// first [`Self::adopt`].
+    pub fn recall(&mut self, remembered: Vec<Remembered>, ago: Duration, now: Instant) {
+        self.gates.recall(remembered, ago, now);
     }
 
     /// Rings when the answer of a name changed, so that a snapshot with the new addresses is due.

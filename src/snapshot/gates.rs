@@ -1,6 +1,6 @@
 //! What belongs to an upstream's name: its gate, its retry budget, its cursor, and how it is spoken to.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::{
@@ -10,7 +10,7 @@ use tokio_util::{
 
 use super::{Found, Roster};
 use crate::{
-    admission::{Gate, RetryBudget},
+    admission::{Gate, Remembered, RetryBudget},
     balance::Turn,
     config::{Files, UpstreamPlan},
     names::UpstreamName,
@@ -22,7 +22,16 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     of: HashMap<UpstreamName, Entry>,
+    before: Before,
     tasks: TaskTracker,
+}
+
+/// What limits had come to before a restart, for upstreams that are not named yet.
+#[derive(Debug, Default)]
+struct Before {
+    of: HashMap<UpstreamName, Vec<Remembered>>,
+    /// How long ago that was, and when this was known.
+    ago: Option<(Duration, Instant)>,
 }
 
 #[derive(Debug)]
@@ -53,6 +62,15 @@ pub(super) struct Kept {
 // === impl Gates ===
 
 impl Gates {
+    /// Limits of upstreams that are not named yet begin where they were `ago`.
+    pub(super) fn recall(&mut self, remembered: Vec<Remembered>, ago: Duration, now: Instant) {
+        self.before.ago = Some((ago, now));
+        for one in remembered {
+            let name = UpstreamName::from(one.upstream.as_str());
+            self.before.of.entry(name).or_default().push(one);
+        }
+    }
+
     /// The state of the upstream that `plan` names: kept and reshaped, or new.
     pub(super) fn of(
         &mut self,
@@ -62,9 +80,10 @@ impl Gates {
         now: Instant,
     ) -> Kept {
         let tls = files.upstreams.get(&plan.name).cloned();
-        let tasks = &self.tasks;
+        let (tasks, before) = (&self.tasks, &mut self.before);
         let entry = self.of.entry(plan.name.clone()).or_insert_with(|| {
             let gate = Arc::new(Gate::new(&plan.name, &plan.concurrency));
+            before.hand_to(&gate, &plan.name, now);
             let stop = CancellationToken::new();
             tasks.spawn(Arc::clone(&gate).learn(stop.clone()));
             Entry {
@@ -124,5 +143,17 @@ impl Gates {
     /// Lets go of upstreams that are not named any more.
     pub(super) fn retain(&mut self, named: impl Fn(&UpstreamName) -> bool) {
         self.of.retain(|name, _| named(name));
+    }
+}
+
+// === impl Before ===
+
+impl Before {
+    /// What is remembered of the upstream's endpoints goes to its gate.
+    fn hand_to(&mut self, gate: &Gate, name: &UpstreamName, now: Instant) {
+        if let (Some(remembered), Some((ago, at))) = (self.of.remove(name), self.ago) {
+            let since = now.saturating_duration_since(at);
+            gate.recall(&remembered, ago.saturating_add(since));
+        }
     }
 }

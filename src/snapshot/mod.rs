@@ -12,6 +12,7 @@ mod lookups;
 mod roster;
 mod whole;
 
+pub use crate::admission::{FORGOTTEN, Remembered};
 pub use adopt::Ground;
 pub use found::Found;
 pub use roster::{Besides, Roster};

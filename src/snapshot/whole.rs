@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use super::{Found, Roster};
 use crate::{
-    admission::{FailedKeys, Gate, RateLimit, RetryBudget, RouteNumber},
+    admission::{FailedKeys, Gate, RateLimit, Remembered, RetryBudget, RouteNumber},
     balance::Turn,
     config::{ConfigHash, EndpointSource, Plan, RoutePlan, UpstreamPlan},
     names::{EndpointId, ListenerName, UpstreamName},
@@ -123,6 +123,13 @@ impl Snapshot {
             .binary_search_by(|live| live.plan.name.cmp(name))
             .ok()
             .and_then(|at| self.upstreams.get(at))
+    }
+
+    /// What its limits have learned, to go on from after a restart.
+    #[must_use]
+    pub fn remember(&self) -> Vec<Remembered> {
+        let upstreams = self.upstreams.iter();
+        upstreams.flat_map(|live| live.gate.remember()).collect()
     }
 
     /// Every endpoint that it names.

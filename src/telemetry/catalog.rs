@@ -116,6 +116,8 @@ catalogue! {
         "Clients that were too slow: header, idle, handshake, body or write.";
     CONFIG_RELOADS = Counter "tidegate_config_reloads_total" ["result"]
         "Reloads of the config: applied, unchanged or rejected.";
+    CONFIG_ROLLBACKS = Counter "tidegate_config_rollbacks_total" []
+        "Configs taken back by the guard because requests failed under them.";
     CONFIG_LAST_RELOAD_SUCCESSFUL = Gauge "tidegate_config_last_reload_successful" []
         "0 while the file on disk is one that was rejected.";
     CONFIG_ERROR_LINE = Gauge "tidegate_config_error_line" []

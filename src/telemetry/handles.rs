@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use metrics::{Counter, Gauge, Histogram};
 use parking_lot::{Mutex, RwLock};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::names::{EjectionCause, ListenerName, Priority, RouteName, UpstreamName};
 
@@ -12,7 +12,7 @@ use super::{
     catalog::{self, Metric},
     recorder::Recorder,
     route::RouteHandles,
-    tally::Totals,
+    tally::{Ended, Totals},
 };
 
 /// One gateway's recorder; tests in one process each have their own.
@@ -24,6 +24,7 @@ pub struct Telemetry {
     recorder: Arc<Recorder>,
     routes: Mutex<HashMap<RouteKey, Arc<RouteHandles>>>,
     reloads: [Counter; 3],
+    rollbacks: Counter,
     panics: Counter,
     access_dropped: Counter,
 }
@@ -65,7 +66,7 @@ pub enum RetryResult {
 }
 
 /// How a reload ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReloadResult {
     /// The file is in force.
@@ -88,6 +89,7 @@ impl Telemetry {
         Arc::new(Self {
             routes: Mutex::default(),
             reloads,
+            rollbacks: recorder.counter(&catalog::CONFIG_ROLLBACKS, []),
             panics: recorder.counter(&catalog::PANICS, []),
             access_dropped: recorder.counter(&catalog::ACCESS_LOG_DROPPED, []),
             recorder,
@@ -179,6 +181,24 @@ impl Telemetry {
             handles.add_to(&mut totals);
         }
         totals
+    }
+
+    /// What ended since the gateway began, by route; requests without one are left out.
+    #[must_use]
+    pub fn ended(&self) -> HashMap<RouteName, Ended> {
+        let mut ended: HashMap<RouteName, Ended> = HashMap::new();
+        for ((route, ..), handles) in &*self.routes.lock() {
+            if let Some(route) = route {
+                let sum = ended.entry(route.clone()).or_default();
+                *sum = sum.plus(handles.ended());
+            }
+        }
+        ended
+    }
+
+    /// A config was taken back because requests failed under it.
+    pub fn rolled_back(&self) {
+        self.rollbacks.increment(1);
     }
 
     pub(super) fn access_dropped(&self) -> Counter {

@@ -23,5 +23,5 @@ pub use handles::{ListenerHandles, ReloadResult, RetryResult, Telemetry, Upstrea
 pub use latency::LatencyCounts;
 pub use logging::{LineFormat, init_logging};
 pub use route::RouteHandles;
-pub use tally::Totals;
+pub use tally::{Ended, Totals};
 pub use timestamp::rfc3339;

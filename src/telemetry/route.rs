@@ -17,7 +17,7 @@ use crate::{
 use super::{
     catalog,
     recorder::Recorder,
-    tally::{Tally, Totals},
+    tally::{Ended, Tally, Totals},
 };
 
 /// The label of a request that has no route or no upstream.
@@ -133,6 +133,10 @@ impl RouteHandles {
                 })
                 .increment(1);
         }
+    }
+
+    pub(super) fn ended(&self) -> Ended {
+        self.tally.ended()
     }
 
     pub(super) fn add_to(&self, totals: &mut Totals) {

@@ -37,6 +37,15 @@ pub struct Totals {
     pub latency: LatencyCounts,
 }
 
+/// How many requests ended, and how many of them badly, since the gateway began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// All of them.
+    pub requests: u64,
+    /// Those that were not answered well: 500 and above, 429 and 499.
+    pub faulted: u64,
+}
+
 // === impl Tally ===
 
 impl Tally {
@@ -82,6 +91,16 @@ impl Tally {
         }
     }
 
+    /// `good` is read last: what ends meanwhile is then missing from those that ended badly, not among them by mistake.
+    pub(super) fn ended(&self) -> Ended {
+        let requests = self.finished.load(Relaxed);
+        let good = self.good.load(Relaxed);
+        Ended {
+            requests,
+            faulted: requests.saturating_sub(good),
+        }
+    }
+
     /// `finished` is read first: what ends meanwhile is then missing from `failed`, not in it by mistake.
     pub(super) fn add_to(&self, totals: &mut Totals) {
         let finished = self.finished.load(Relaxed);
@@ -96,6 +115,34 @@ impl Tally {
             *sum += count;
         }
         self.latency.add_to(&mut totals.latency);
+    }
+}
+
+// === impl Ended ===
+
+impl Ended {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(other.requests),
+            faulted: self.faulted.saturating_add(other.faulted),
+        }
+    }
+
+    /// What ended since `earlier`.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            faulted: self.faulted.saturating_sub(earlier.faulted),
+        }
+    }
+
+    /// The share that ended badly; `None` where nothing ended.
+    #[must_use]
+    pub fn share(self) -> Option<f64> {
+        (self.requests > 0).then(|| self.faulted as f64 / self.requests as f64)
     }
 }
 

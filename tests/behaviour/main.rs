@@ -14,8 +14,10 @@
 mod support;
 
 mod adaptive;
+mod change;
 mod drain;
 mod faults;
+mod history;
 mod limits;
 mod overload;
 mod pressure;

@@ -132,6 +132,32 @@ impl Drop for Running {
 }
 
 #[test]
+fn the_configs_of_a_running_gateway_are_shown_compared_and_put_back() {
+    let running = Running::start();
+    let url = format!("http://{}", running.admin);
+    let config = |words: &[&str]| {
+        let words = [&["config"], words, &["--admin", &url]].concat();
+        tidegate(Path::new("/"), &words)
+    };
+    let history = config(&["history"]);
+    assert_eq!(history.status.code(), Some(0), "{history:?}");
+    let shown = text(&history.stdout);
+    assert!(
+        shown.lines().nth(1).is_some_and(|line| line.starts_with("*    1  ") && line.ends_with("start     applied")),
+        "{shown}"
+    );
+    let alone = config(&["diff"]);
+    assert_eq!(alone.status.code(), Some(1), "{alone:?}");
+    assert!(text(&alone.stderr).contains("no other config was in force before"));
+    let again = config(&["rollback", "1"]);
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    assert!(text(&again.stdout).starts_with("entry 1 is in force already"));
+    let none = config(&["rollback", "9", "--json"]);
+    assert_eq!(none.status.code(), Some(1), "{none:?}");
+    assert!(text(&none.stderr).contains("the history has no entry 9"));
+}
+
+#[test]
 fn a_valid_file_is_said_to_be_valid_on_standard_output() {
     let (folder, _) = folder(VALID);
     let output = tidegate(folder.path(), &["check", "tidegate.toml"]);

@@ -1,6 +1,6 @@
 //! A gateway in this process, on ports of its own.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use tidegate::{
@@ -73,6 +73,16 @@ impl TestGateway {
             self.gateway.snapshot().config.hash == hash
         })
         .await;
+    }
+
+    /// Ends it as SIGTERM does, and starts another in its place, with the same file and folder.
+    pub async fn restart(self) -> Self {
+        let toml = std::fs::read_to_string(self.path()).expect("its file");
+        let Self {
+            gateway, folder, ..
+        } = self;
+        gateway.drain(Duration::ZERO, client::GENEROUS).await;
+        Self::start_in(folder, &toml)
     }
 
     /// What `/metrics` says of the series that begins with `series`; 0 where it is not there.

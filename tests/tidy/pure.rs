@@ -5,14 +5,17 @@ use std::path::Path;
 use crate::{none, source::Source, tree};
 
 /// Files and folders that decide and do nothing else.
-const PURE: [&str; 7] = [
+const PURE: [&str; 10] = [
     "src/route",
     "src/balance",
     "src/admission/concurrency",
     "src/admission/concurrency.rs",
     "src/admission/pressure/machine.rs",
     "src/admission/recommend",
+    "src/config/diff",
     "src/health/machine.rs",
+    "src/reload/guard.rs",
+    "src/reload/history/mod.rs",
 ];
 
 /// What reads a clock or rolls dice.

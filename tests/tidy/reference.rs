@@ -54,7 +54,27 @@ const ADMIN: &[(&str, &str, &str)] = &[
     (
         "GET",
         "/api/v1/config",
-        "The config in force: its hash, and how the last reload ended.",
+        "The config in force: its hash, and how the last reload ended. The hash is the `ETag` too.",
+    ),
+    (
+        "POST",
+        "/api/v1/config",
+        "Writes the config in the body (TOML) to the file and puts it into force; `?dry_run=true` only says what it would change, and which traffic that touches. `If-Match` with the hash in force is honoured. 412: another is in force; 422: not valid, with every error; 403 and 409: the file may not be written, or the change needs a restart, with the reason.",
+    ),
+    (
+        "GET",
+        "/api/v1/config/history",
+        "The last 50 configs, the newest first: number, time, hash, what asked for it, and what became of it.",
+    ),
+    (
+        "GET",
+        "/api/v1/config/diff",
+        "What changes between the entries `from` and `to` of the history, and what the routes it touches saw in the last minute. Left out: to the one in force, from the one before.",
+    ),
+    (
+        "POST",
+        "/api/v1/config/rollback",
+        "Writes the config of the entry `to` to the file and puts it into force again; `dry_run=true` as above.",
     ),
     (
         "GET",
@@ -225,12 +245,12 @@ fn admin() -> String {
 
 fn verbs(command: &clap::Command) -> String {
     let mut text = String::new();
-    for verb in command.get_subcommands() {
+    for (name, verb) in named_verbs("tidegate", command) {
         let about = verb
             .get_about()
             .map(ToString::to_string)
             .unwrap_or_default();
-        let _ = writeln!(text, "### `tidegate {}`\n\n{about}\n", verb.get_name());
+        let _ = writeln!(text, "### `{name}`\n\n{about}\n");
         let arguments: Vec<_> = verb
             .get_arguments()
             .filter(|one| one.get_id() != "help")
@@ -244,6 +264,20 @@ fn verbs(command: &clap::Command) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Every verb with its whole name, and the verbs below it.
+fn named_verbs<'c>(before: &str, command: &'c clap::Command) -> Vec<(String, &'c clap::Command)> {
+    let verbs = command
+        .get_subcommands()
+        .filter(|verb| verb.get_name() != "help");
+    verbs
+        .flat_map(|verb| {
+            let name = format!("{before} {}", verb.get_name());
+            let below = named_verbs(&name, verb);
+            std::iter::once((name, verb)).chain(below)
+        })
+        .collect()
 }
 
 fn argument(one: &clap::Arg) -> String {

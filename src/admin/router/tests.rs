@@ -408,11 +408,48 @@ async fn on_loopback_a_foreign_host_or_page_is_turned_away() {
     );
 }
 
+/// What shows past configs and changes the one in force.
+const CHANGING: [(Method, &str); 4] = [
+    (Method::POST, "/api/v1/config"),
+    (Method::GET, "/api/v1/config/history"),
+    (Method::GET, "/api/v1/config/diff"),
+    (Method::POST, "/api/v1/config/rollback?to=1"),
+];
+
 #[tokio::test]
-async fn no_page_changes_anything() {
+async fn the_config_is_neither_changed_nor_shown_without_the_token_or_by_a_foreign_page() {
+    let (locked, open) = (locked(), open());
+    for (method, path) in CHANGING {
+        let asked = || {
+            let mut request = get_from(LOCAL, path);
+            *request.method_mut() = method.clone();
+            request
+        };
+        assert_eq!(locked.status_of(asked()).await, 401, "{path}");
+        let foreign = with(asked(), header::ORIGIN, "http://evil.example");
+        assert_eq!(open.status_of(foreign).await, 403, "{path}");
+        // Let in; but this gateway has nobody who keeps its config.
+        assert_eq!(open.status_of(asked()).await, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_config_beyond_the_bound_of_the_file_is_not_read() {
+    let bench = open();
+    let mut request = get_from(LOCAL, "/api/v1/config");
+    *request.method_mut() = Method::POST;
+    *request.body_mut() = Body::from(vec![b'#'; MAX_CONFIG_BYTES + 1]);
+    assert_eq!(bench.status_of(request).await, 413);
+}
+
+#[tokio::test]
+async fn no_page_but_that_of_the_config_changes_anything() {
     let bench = open();
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
         for path in ["/", "/metrics", "/api/v1/config", "/healthz"] {
+            if (&method, path) == (&Method::POST, "/api/v1/config") {
+                continue;
+            }
             let mut request = get_from(LOCAL, path);
             *request.method_mut() = method.clone();
             assert_eq!(bench.status_of(request).await, 405, "{method} {path}");

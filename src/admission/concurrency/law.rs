@@ -25,6 +25,11 @@ pub trait Law: Send + fmt::Debug {
         Beliefs::default()
     }
 
+    /// What it has learned, to go on from after a restart; `None` where that is nothing, or nothing but its limit.
+    fn belief(&self) -> Option<Belief> {
+        None
+    }
+
     /// For an endpoint that is new beside this one: the same, less sure of itself; `None` where nothing is worth
     /// handing on.
     fn sibling(&self) -> Option<Box<dyn Law>> {
@@ -150,6 +155,19 @@ pub struct Beliefs {
     pub slowness: Option<f64>,
     /// How likely it is that all requests are stretched alike (a shared processor), and not queued before workers.
     pub shared: Option<f64>,
+    /// The time that a request of each route takes where nothing waits, in seconds.
+    pub baselines: Vec<(u16, f64)>,
+}
+
+/// What a law believes, in few enough numbers to be written down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Belief {
+    /// Mean and deviation of ln capacity.
+    pub ln_capacity: (f64, f64),
+    /// Mean and deviation of ln slowness.
+    pub ln_slowness: (f64, f64),
+    /// How likely it is that all requests are stretched alike.
+    pub shared: f64,
     /// The time that a request of each route takes where nothing waits, in seconds.
     pub baselines: Vec<(u16, f64)>,
 }

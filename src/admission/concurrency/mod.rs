@@ -12,11 +12,11 @@ mod posterior;
 mod sample;
 mod vegas;
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 pub use aimd::Aimd;
 pub use gradient2::Gradient2;
-pub use law::{Because, Beliefs, Bounds, Cell, Law, Probe, Verdict, Window, WindowEnd};
+pub use law::{Because, Belief, Beliefs, Bounds, Cell, Law, Probe, Verdict, Window, WindowEnd};
 pub use posterior::{Caution, Deep, Looks, Posterior, Teaching, Tuning};
 pub use vegas::Vegas;
 
@@ -49,6 +49,29 @@ pub fn learned(law: LawWord, bounds: LimitBounds) -> Box<dyn Law> {
         LawWord::Vegas => Box::new(Vegas::new(bounds)),
         LawWord::Gradient2 => Box::new(Gradient2::new(bounds)),
     }
+}
+
+/// The same, going on from where one was `ago`, at this limit and with this belief.
+///
+/// A law that knows nothing but its limit begins there.
+#[must_use]
+pub(super) fn recalled(
+    law: LawWord,
+    bounds: LimitBounds,
+    (limit, belief): (f64, Option<&Belief>),
+    ago: Duration,
+) -> Box<dyn Law> {
+    if let (LawWord::Adaptive, Some(belief)) = (law, belief) {
+        return Box::new(Posterior::recall(bounds.into(), limit, belief, ago));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what is beyond a u32 is beyond the bounds"
+    )]
+    let limit = NonZeroU32::new(limit.round() as u32).unwrap_or(bounds.min);
+    let initial = limit.clamp(bounds.min, bounds.max);
+    learned(law, LimitBounds { initial, ..bounds })
 }
 
 impl From<LimitBounds> for Bounds {

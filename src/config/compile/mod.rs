@@ -3,6 +3,7 @@
 //! What is wrong is left out or takes its default, so that the rest can be looked at; where anything was
 //! noted, the plan is thrown away by `read`.
 
+mod change;
 mod concurrency;
 mod conflict;
 mod limits;
@@ -103,6 +104,8 @@ pub(super) fn compile(
         errors: process::errors(&root.table_or_empty(&fields::ERRORS)),
         dns: process::dns(&root.table_or_empty(&fields::DNS)),
         pressure: process::pressure(&root.table_or_empty(&fields::PRESSURE)),
+        reload: change::reload(&root.table_or_empty(&fields::RELOAD)),
+        history: change::history(&root.table_or_empty(&fields::HISTORY), folder),
         listeners: listeners
             .into_iter()
             .map(|listener| listener.plan)

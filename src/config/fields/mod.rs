@@ -1,5 +1,6 @@
 //! Every key of the file, section by section: its form, bounds, default and meaning. Nothing else says them.
 
+pub(crate) mod change;
 pub(crate) mod listener;
 pub(crate) mod process;
 pub(crate) mod route;
@@ -15,7 +16,8 @@ pub(crate) static ROOT: Section = Section::of(
     "",
     "The config file of Tidegate.",
     &[
-        &ADMIN, &LOG, &DRAIN, &ERRORS, &DNS, &PRESSURE, &LISTENERS, &UPSTREAMS, &ROUTES,
+        &ADMIN, &LOG, &DRAIN, &ERRORS, &DNS, &PRESSURE, &RELOAD, &HISTORY, &LISTENERS, &UPSTREAMS,
+        &ROUTES,
     ],
 );
 
@@ -54,6 +56,18 @@ pub(crate) static PRESSURE: Nested = Nested::optional(
     Shape::Table(&process::PRESSURE),
     "its defaults",
     "What is shed when the process itself runs short.",
+);
+pub(crate) static RELOAD: Nested = Nested::optional(
+    "reload",
+    Shape::Table(&change::RELOAD),
+    "its defaults",
+    "How a new config is watched once it is in force.",
+);
+pub(crate) static HISTORY: Nested = Nested::optional(
+    "history",
+    Shape::Table(&change::HISTORY),
+    "its defaults",
+    "What outlives the process.",
 );
 pub(crate) static LISTENERS: Nested = Nested::required(
     "listeners",

@@ -50,6 +50,8 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     assert!(!upstream.concurrency.shadow);
     assert_eq!(upstream.concurrency.queue.max_waiting, 64);
     assert!(plan.pressure.enabled && !plan.pressure.shadow);
+    assert_eq!(plan.reload.guard, None);
+    assert_eq!(plan.history.dir, None);
     let route = &plan.routes[0];
     assert_eq!(route.name.as_str(), "default");
     assert_eq!(route.matcher.path, PathMatch::Prefix("".into()));
@@ -213,4 +215,17 @@ fn a_wait_that_is_asked_for_is_not_longer_than_a_route_in_any_mode() {
         let errors = read(&text).unwrap_err();
         assert_eq!(errors.iter().next().unwrap().code(), "C022", "{errors}");
     }
+}
+
+#[test]
+fn an_empty_guard_has_the_defaults_and_a_folder_starts_at_the_file_s() {
+    let text = format!("[reload.guard]\n[history]\ndir = \"kept\"\n{MINIMAL}");
+    let path = std::path::Path::new("/etc/tidegate/tidegate.toml");
+    let plan = super::super::parse(&text, path).unwrap().plan;
+    let guard = plan.reload.guard.unwrap();
+    assert_eq!(guard.window, Duration::from_secs(60));
+    assert!((guard.max_failure_increase - 0.05).abs() < f64::EPSILON);
+    assert_eq!(guard.min_requests.get(), 100);
+    let dir = plan.history.dir.unwrap();
+    assert_eq!(dir, std::path::Path::new("/etc/tidegate/kept"));
 }

@@ -26,7 +26,7 @@ pub(crate) use overload::{GRPC_CODES, GrpcCode, HedgeTime, Portion, Tenant, shar
 pub(crate) use path::{CheckPath, UrlPath};
 pub(crate) use scalar::{Pairs, grouped};
 pub(crate) use text::{AccessTo, FilePath, Identity, LimitKey, LimitName, Literal, MatchText};
-pub(crate) use units::{ByteSize, Rate, size_text, time_text};
+pub(crate) use units::{ByteSize, Rate, normal_text, size_text, time_text};
 pub(crate) use word::{ConcurrencyWord, RetryWord, Word};
 
 /// A value as it stands in the file, with the form that its field asks for.

@@ -313,6 +313,15 @@ fn quoted_size(size: u64) -> String {
     format!("\"{}\"", size_text(size))
 }
 
+/// A duration or a size in the one form in which it is told; `None` for other texts.
+pub(crate) fn normal_text(shape: Shape, text: &str) -> Option<String> {
+    match shape {
+        Shape::Time { .. } => duration(text).ok().map(time_text),
+        Shape::Size { .. } => size(text).ok().map(size_text),
+        _ => None,
+    }
+}
+
 /// A duration in the largest unit that says it in a whole number.
 pub(crate) fn time_text(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

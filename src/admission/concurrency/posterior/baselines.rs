@@ -36,6 +36,24 @@ pub(super) struct Believed {
 // === impl Baselines ===
 
 impl Baselines {
+    /// What was known before, each believed as much as a first lesson.
+    pub(super) fn recall(known: &[(u16, f64)], teaching: &Teaching) -> Self {
+        let answers = f64::from(teaching.first);
+        let mut routes: Vec<_> = known
+            .iter()
+            .map(|(route, baseline)| Known {
+                route: *route,
+                taught: (baseline * answers, answers),
+                lately: answers,
+            })
+            .collect();
+        routes.sort_by_key(|known| known.route);
+        routes.dedup_by_key(|known| known.route);
+        let mut baselines = Self { routes, mean: 0.0 };
+        baselines.forget(f64::from(teaching.mix));
+        baselines
+    }
+
     /// The baseline of a route, in seconds; `None` before it is known.
     pub(super) fn of(&self, route: u16) -> Option<f64> {
         let known = self.find(route).ok().and_then(|at| self.routes.get(at))?;

@@ -4,6 +4,7 @@ mod baselines;
 mod drops;
 mod grid;
 mod likelihood;
+mod memory;
 mod tuning;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use self::{
     grid::{Blur, CAPACITIES, Grid, SLOWNESS_STEP, beyond, ln_capacity, quantile},
     likelihood::Evidence,
 };
-use super::{Because, Beliefs, Bounds, Law, Probe, Verdict, Window, WindowEnd};
+use super::{Because, Belief, Beliefs, Bounds, Law, Probe, Verdict, Window, WindowEnd};
 
 /// A small Bayes filter over capacity, slowness and discipline.
 ///
@@ -291,15 +292,13 @@ impl Law for Posterior {
         }
     }
 
+    fn belief(&self) -> Option<Belief> {
+        self.to_belief()
+    }
+
     fn sibling(&self) -> Option<Box<dyn Law>> {
         let mut sibling = self.clone();
-        sibling.grid.blur(&Blur {
-            capacity_jump: 0.3,
-            capacity_drift: 0.04,
-            slowness_jump: 0.2,
-            slowness_drift: 0.04,
-            flip: 0.1,
-        });
+        sibling.grid.blur(&memory::ELSEWHERE);
         sibling.drops = Drops::default();
         sibling.ends = 0;
         Some(Box::new(sibling))
