@@ -16,7 +16,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::{LastReload, Status, Trigger, Verdict, needs_restart};
+use super::{LastReload, Status, Trigger, Verdict, needs_restart, system::SystemFiles};
 use crate::{
     config::{self, ConfigHash, Diagnostics, Loaded},
     snapshot::{ConfigFacts, Ground, Snapshot},
@@ -39,6 +39,8 @@ pub struct Keeper {
     status: watch::Sender<Status>,
     /// What the file was at the last look.
     seen: Seen,
+    /// The files that say how names are resolved.
+    system: SystemFiles,
 }
 
 /// How others see the keeper, and ask it.
@@ -109,6 +111,8 @@ impl Keeper {
             hash: Some(loaded.hash.clone()),
             stamp: file.as_deref().and_then(stamp),
         };
+        let (mut system, system_told) = SystemFiles::new(tasks.clone(), stop.clone());
+        system.follow(ground.system_files());
         let keeper = Self {
             file,
             running: loaded,
@@ -117,8 +121,9 @@ impl Keeper {
             telemetry,
             status,
             seen,
+            system,
         };
-        tasks.spawn(keeper.keep(asked, stop.clone()));
+        tasks.spawn(keeper.keep(asked, system_told, stop.clone()));
         Running {
             snapshot,
             handle: Handle { asks, status: told },
@@ -127,7 +132,12 @@ impl Keeper {
         }
     }
 
-    async fn keep(mut self, mut asked: mpsc::Receiver<Trigger>, stop: CancellationToken) {
+    async fn keep(
+        mut self,
+        mut asked: mpsc::Receiver<Trigger>,
+        mut system_told: mpsc::Receiver<Trigger>,
+        stop: CancellationToken,
+    ) {
         let names = self.ground.names_changed();
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -136,6 +146,7 @@ impl Keeper {
                 biased; // stop first; what the operator says before what DNS says; housekeeping last
                 () = stop.cancelled() => return self.ground.stop(),
                 Some(trigger) = asked.recv() => self.reload(trigger).await,
+                Some(_) = system_told.recv() => self.ground.look_at_system(),
                 () = names.notified() => self.swap(self.snapshot.load().config.clone()),
                 _ = sweep.tick() => self.ground.sweep(Instant::now()),
             }
@@ -210,6 +221,7 @@ impl Keeper {
     fn swap(&mut self, config: ConfigFacts) {
         let next = self.ground.adopt(&self.running, config, Instant::now());
         self.snapshot.store(Arc::new(next));
+        self.system.follow(self.ground.system_files());
     }
 
     fn tell(&self, trigger: Trigger, verdict: Verdict) {

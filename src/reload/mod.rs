@@ -6,6 +6,7 @@
 mod keeper;
 mod restart;
 mod status;
+mod system;
 mod watch;
 
 pub use keeper::{Handle, Keeper, Running};
