@@ -596,7 +596,7 @@ fn a_target_of_which_nothing_is_heard_keeps_its_hosts() {
 // === the cap, and going on ===
 
 #[test]
-fn of_too_many_addresses_always_the_same_ones_are_kept() {
+fn d10_of_too_many_addresses_always_the_same_ones_are_kept() {
     let many = |from: u32| Found {
         addresses: (from..from + 5000)
             .map(|n| IpAddr::from(n.to_be_bytes()))
