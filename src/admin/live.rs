@@ -1,6 +1,11 @@
 //! The views of a running gateway, read from the snapshot in force.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use arc_swap::ArcSwap;
 use tokio::{sync::watch, time::Instant};
@@ -137,15 +142,7 @@ fn upstream(live: &UpstreamLive) -> UpstreamView {
         in_flight: gate.in_flight,
         waiting: gate.waiting,
         max_waiting: live.plan.concurrency.queue.max_waiting,
-        names: live
-            .names()
-            .map(|name| NameView {
-                name: name.name.to_owned(),
-                addresses: name.addresses,
-                stale: name.stale,
-                why: name.why,
-            })
-            .collect(),
+        names: names(live),
         endpoints: live
             .seats
             .views(Instant::now())
@@ -156,12 +153,39 @@ fn upstream(live: &UpstreamLive) -> UpstreamView {
     }
 }
 
+/// Each name once, though endpoints may come from it at several ports.
+fn names(live: &UpstreamLive) -> Vec<NameView> {
+    let mut views: Vec<NameView> = Vec::new();
+    for named in &live.names {
+        let same = |view: &NameView| view.name == *named.name && view.services == named.services;
+        if views.iter().any(same) {
+            continue;
+        }
+        let now = named.view(Instant::now());
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+        views.push(NameView {
+            name: named.name.to_string(),
+            services: named.services,
+            addresses: now.addresses,
+            doubted: now.doubted,
+            stale: now.stale,
+            stale_seconds: seconds(now.stale_for),
+            unchanged_seconds: seconds(now.unchanged_for),
+            next_lookup_seconds: seconds(now.next_lookup_in),
+            in_force: now.in_force,
+            why: now.why,
+        });
+    }
+    views
+}
+
 fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView {
     let (state, why) = state_of(seat);
     let lane = live.roster.lane(index).map(|lane| lane.view());
     EndpointView {
         address: seat.id.address,
         weight: seat.weight.get(),
+        priority: seat.priority,
         state,
         why,
         healthy: seat.health.checked != Checked::Down,

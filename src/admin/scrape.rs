@@ -1,5 +1,7 @@
 //! `/metrics`: what was counted, and what lives at this moment.
 
+use std::collections::BTreeMap;
+
 use crate::telemetry::{Exposition, Telemetry, catalog};
 
 use super::{
@@ -53,13 +55,7 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
     if let Some(limit) = view.limit {
         live.gauge(&catalog::CONCURRENCY_LIMIT, [name, ""], limit.into());
     }
-    for source in &view.names {
-        live.gauge(
-            &catalog::DNS_STALE,
-            [name, &source.name],
-            flag(source.stale),
-        );
-    }
+    names(live, view);
     for endpoint in &view.endpoints {
         let address = endpoint.address.to_string();
         live.gauge(
@@ -78,6 +74,23 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
         if let Some(beliefs) = &endpoint.learned {
             learned(live, name, &address, beliefs);
         }
+    }
+}
+
+/// One that is asked for addresses and for services too is one series: what is worse of the two counts.
+fn names(live: &mut Exposition, view: &UpstreamView) {
+    let mut all: BTreeMap<&str, (bool, u64, usize)> = BTreeMap::new();
+    for source in &view.names {
+        let (stale, seconds, addresses) = all.entry(&source.name).or_default();
+        *stale |= source.stale;
+        *seconds = (*seconds).max(source.stale_seconds.unwrap_or(0));
+        *addresses = addresses.saturating_add(source.addresses);
+    }
+    for (name, (stale, seconds, addresses)) in all {
+        let at = [view.name.as_str(), name];
+        live.gauge(&catalog::DNS_STALE, at, flag(stale));
+        live.gauge(&catalog::DNS_STALE_SECONDS, at, seconds as f64);
+        live.gauge(&catalog::DNS_ADDRESSES, at, addresses as f64);
     }
 }
 

@@ -112,10 +112,22 @@ pub struct UpstreamView {
 pub struct NameView {
     /// The name.
     pub name: String,
+    /// Whether it is asked for services (SRV), not for addresses.
+    pub services: bool,
     /// How many addresses it has.
     pub addresses: usize,
+    /// How many of them are kept although the last answer lacks them.
+    pub doubted: usize,
     /// Whether the last good answer is served although its refresh fails.
     pub stale: bool,
+    /// For how long that has been so.
+    pub stale_seconds: Option<u64>,
+    /// For how long the addresses have been what they are.
+    pub unchanged_seconds: Option<u64>,
+    /// How long until it is asked for again.
+    pub next_lookup_seconds: Option<u64>,
+    /// What is in force, since when, and when it is asked for again: one sentence.
+    pub in_force: String,
     /// What is to be known about its last answer.
     pub why: String,
 }
@@ -127,6 +139,8 @@ pub struct EndpointView {
     pub address: SocketAddr,
     /// Its share against the others'.
     pub weight: u32,
+    /// Those with a higher number serve only while none of the lower ones can.
+    pub priority: u16,
     /// Whether it gets requests.
     pub state: EndpointState,
     /// Why, in one sentence; empty where there is nothing to say.

@@ -1,6 +1,7 @@
 //! What the file means: every name resolved, every unit typed, every bound checked.
 
 mod change;
+mod dns;
 mod overload;
 
 use std::{
@@ -16,6 +17,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
 pub use change::{GuardPlan, HistoryPlan, ReloadPlan};
+pub use dns::{DnsPlan, DnsTransport, NameServer};
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
     PressurePlan, QueuePlan, Stretch, TenantKey,
@@ -106,23 +108,6 @@ pub struct ErrorsPlan {
     pub details: bool,
 }
 
-/// `[dns]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DnsPlan {
-    /// Name servers; empty: those of resolv.conf.
-    pub servers: Vec<SocketAddr>,
-    /// A shorter TTL counts as this.
-    pub min_ttl: Duration,
-    /// A longer TTL counts as this.
-    pub max_ttl: Duration,
-    /// How long the last good answer serves while errors come.
-    pub max_stale: Duration,
-    /// How long an answer that drops more than half of the addresses is doubted.
-    pub hold: Duration,
-    /// Networks let through although they are loopback, link-local or metadata.
-    pub allow_addresses: Vec<IpNet>,
-}
-
 /// `[[listeners]]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerPlan {
@@ -173,6 +158,8 @@ pub struct UpstreamPlan {
     pub name: UpstreamName,
     /// Where its endpoints come from; at least one.
     pub endpoints: Vec<EndpointPlan>,
+    /// Name servers that its names are asked of; empty: those of `[dns]`.
+    pub name_servers: Vec<NameServer>,
     /// What is spoken to them.
     pub protocol: UpstreamProtocol,
     /// How one of them is chosen.
@@ -217,10 +204,15 @@ pub enum EndpointSource {
     Address(SocketAddr),
     /// `dns = "shop.internal:8080"`: every A and AAAA address is an endpoint.
     Dns {
-        /// The name, lower-cased, without the port.
+        /// The name, lower-cased, without the port; with a dot at its end it is absolute.
         name: Box<str>,
         /// The port of every endpoint.
         port: u16,
+    },
+    /// `srv = "_http._tcp.shop.internal"`: every address of every target is an endpoint.
+    Srv {
+        /// The name of the service, lower-cased; with a dot at its end it is absolute.
+        name: Box<str>,
     },
 }
 

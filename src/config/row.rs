@@ -201,17 +201,7 @@ impl<'a> Row<'a> {
             if section.field(name).is_some() {
                 continue;
             }
-            let problem = if section.later.contains(&name) {
-                Problem::error(
-                    Code::NotYet,
-                    at,
-                    format!("`{name}` is not available yet"),
-                    "this version cannot do it",
-                )
-            } else {
-                unknown(name, at, section)
-            };
-            self.problems.add(problem);
+            self.problems.add(unknown(name, at, section));
         }
     }
 
@@ -246,12 +236,12 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether one of `names` is there with a slip, or in a form of a later version: told as an unknown key.
+    /// Whether one of `names` is there with a slip: told as an unknown key.
     fn meant(&self, section: &'static Section, names: &[&'static str]) -> bool {
         let keys = self.table.into_iter().flat_map(DeTable::keys);
         keys.map(|key| key.get_ref().as_ref()).any(|key| {
             let slip = || nearest(key, section.names()).is_some_and(|name| names.contains(&name));
-            section.later.contains(&key) || (section.field(key).is_none() && slip())
+            section.field(key).is_none() && slip()
         })
     }
 

@@ -19,8 +19,6 @@ pub(crate) struct Section {
     pub(crate) doc: &'static str,
     /// Every key, in the order of the reference.
     pub(crate) fields: &'static [&'static dyn AnyField],
-    /// Keys of later versions.
-    pub(crate) later: &'static [&'static str],
     /// Keys of which exactly one must be there; empty: no such rule.
     pub(crate) one_of: &'static [&'static str],
     /// Pairs of keys of which at most one may be there.
@@ -131,7 +129,6 @@ impl Section {
             header,
             doc,
             fields,
-            later: &[],
             one_of: &[],
             not_both: &[],
         }

@@ -65,6 +65,14 @@ impl Registry {
         endpoint
     }
 
+    /// The endpoint of this id, where it is known.
+    #[must_use]
+    pub fn get(&self, id: &EndpointId) -> Option<Arc<Endpoint>> {
+        let entries = self.entries.lock();
+        let entry = entries.endpoints.get(id)?;
+        Some(Arc::clone(&entry.endpoint))
+    }
+
     /// To be called after each swap of the snapshot with what the new one names. Endpoints that it does not
     /// name close what rests; what runs there ends in peace. After [`REMEMBERED`] they are forgotten.
     pub fn retire(&self, named: &BTreeSet<&EndpointId>, now: Instant) {

@@ -1,6 +1,6 @@
 //! The endpoints of an upstream as one snapshot sees them: live state beside what the config says of each.
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
@@ -21,6 +21,8 @@ pub struct Seat {
     pub endpoint: Arc<Endpoint>,
     /// Its share against the others'.
     pub weight: NonZeroU32,
+    /// Those with a higher number serve only while none of the lower ones can. 0 where nobody says one.
+    pub priority: u16,
     /// The host and port that it was configured as: the `Host` of checks, and of requests where
     /// `host = "upstream"`.
     pub authority: HeaderValue,
@@ -32,6 +34,8 @@ pub struct Seat {
 #[derive(Debug)]
 pub struct Seats {
     seats: Box<[Seat]>,
+    /// Every priority that a seat has, the lowest first.
+    priorities: Box<[u16]>,
     panic_threshold: f64,
     slow_start: Duration,
 }
@@ -41,7 +45,14 @@ pub struct Seats {
 pub struct SeatsAt<'a> {
     seats: &'a Seats,
     now: Instant,
-    /// Too few can serve, so all are taken.
+    group: Group,
+}
+
+/// Those that serve at one moment: the seats of one priority.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    priority: u16,
+    /// Too few of them can serve, so all are taken.
     panic: bool,
 }
 
@@ -54,6 +65,8 @@ pub struct SeatView {
     pub authority: HeaderValue,
     /// Its share against the others', as configured.
     pub weight: NonZeroU32,
+    /// Those with a higher number serve only while none of the lower ones can.
+    pub priority: u16,
     /// How much of that share it gets now: less than 1 while it comes back.
     pub share: f32,
     /// Whether it may serve.
@@ -75,6 +88,7 @@ impl Seat {
     #[must_use]
     pub fn new(endpoint: Arc<Endpoint>, weight: NonZeroU32, name: Option<&str>) -> Self {
         let address = endpoint.id.address;
+        let name = name.map(|name| name.trim_end_matches('.')); // the dot is for DNS alone
         let server_name = name
             .and_then(|name| ServerName::try_from(name.to_owned()).ok())
             .unwrap_or_else(|| ServerName::from(address.ip()));
@@ -82,8 +96,24 @@ impl Seat {
             authority: authority_of(name, address),
             endpoint,
             weight,
+            priority: 0,
             server_name,
         }
+    }
+
+    /// The same, as a target of the SRV records of `service`. TLS is checked by the service's own name, without
+    /// labels like `_http._tcp`: what the records point at is not to be trusted more than DNS is (RFC 6125, 6.2.1).
+    #[must_use]
+    pub fn of_service(mut self, service: &str, priority: u16) -> Self {
+        let mut name = service.trim_end_matches('.');
+        while let Some((_, rest)) = name.split_once('.').filter(|_| name.starts_with('_')) {
+            name = rest;
+        }
+        if let Ok(name) = ServerName::try_from(name.to_owned()) {
+            self.server_name = name;
+        }
+        self.priority = priority;
+        self
     }
 }
 
@@ -98,8 +128,11 @@ impl Seats {
         panic_threshold: f64,
         slow_start: Duration,
     ) -> Self {
+        let seats: Box<[Seat]> = seats.into_iter().collect();
+        let priorities: BTreeSet<u16> = seats.iter().map(|seat| seat.priority).collect();
         Self {
-            seats: seats.into_iter().collect(),
+            seats,
+            priorities: priorities.into_iter().collect(),
             panic_threshold,
             slow_start,
         }
@@ -108,10 +141,17 @@ impl Seats {
     /// The candidates of this moment.
     #[must_use]
     pub fn at(&self, now: Instant) -> SeatsAt<'_> {
+        self.at_besides(now, &[])
+    }
+
+    /// The candidates of this moment for who has tried `tried`: where these are all that could serve of one
+    /// priority, those of the next.
+    #[must_use]
+    pub fn at_besides(&self, now: Instant, tried: &[usize]) -> SeatsAt<'_> {
         SeatsAt {
             seats: self,
             now,
-            panic: self.panics(now),
+            group: self.serving(now, tried),
         }
     }
 
@@ -130,7 +170,8 @@ impl Seats {
     /// Whether any may serve now, be it for want of better ones.
     #[must_use]
     pub fn can_serve(&self, now: Instant) -> bool {
-        self.panics(now) || self.seats.iter().any(|seat| seat.can_serve(now))
+        let panics = !self.seats.is_empty() && self.serving(now, &[]).panic;
+        panics || self.seats.iter().any(|seat| seat.can_serve(now))
     }
 
     /// A request ended at `endpoint`. Ejects it where its failures are enough and its peers allow it; the
@@ -159,12 +200,45 @@ impl Seats {
             .collect()
     }
 
-    fn panics(&self, now: Instant) -> bool {
-        if self.panic_threshold <= 0.0 {
-            return false;
+    /// Who serves: of the priorities of which enough can, the lowest with one that is not in `tried`; else the lowest
+    /// of which any can; else the lowest, and in panic all of it.
+    fn serving(&self, now: Instant, tried: &[usize]) -> Group {
+        let mut first = Group {
+            priority: self.priorities.first().copied().unwrap_or_default(),
+            panic: self.panic_threshold > 0.0,
+        };
+        if self.priorities.len() < 2 && !first.panic {
+            return first;
         }
-        let healthy = self.seats.iter().filter(|seat| seat.can_serve(now)).count();
-        in_panic(healthy, self.seats.len(), self.panic_threshold)
+        let mut found = false;
+        for priority in self.priorities.iter().copied() {
+            let seats = || {
+                let all = self.seats.iter();
+                all.filter(move |seat| seat.priority == priority)
+            };
+            if !seats().any(|seat| seat.can_serve(now)) {
+                continue;
+            }
+            let panic = self.panics(seats(), now);
+            let group = Group { priority, panic };
+            let mut able = self.seats.iter().enumerate().filter(|(at, seat)| {
+                seat.priority == priority && !tried.contains(at) && seat.can_serve(now)
+            });
+            if !panic && able.next().is_some() {
+                return group;
+            }
+            if !found || (first.panic && !panic) {
+                (first, found) = (group, true);
+            }
+        }
+        first
+    }
+
+    /// Whether so few of `seats` can serve that all of them should.
+    fn panics<'a>(&self, seats: impl Iterator<Item = &'a Seat> + Clone, now: Instant) -> bool {
+        let healthy = || seats.clone().filter(|seat| seat.can_serve(now)).count();
+        self.panic_threshold > 0.0
+            && in_panic(healthy(), seats.clone().count(), self.panic_threshold)
     }
 
     fn peers(&self, endpoint: &Endpoint, now: Instant) -> Peers {
@@ -205,7 +279,8 @@ impl Candidates for SeatsAt<'_> {
         };
         let latency = seat.endpoint.latency.at(self.now);
         EndpointView {
-            can_serve: self.panic || seat.can_serve(self.now),
+            can_serve: seat.priority == self.group.priority
+                && (self.group.panic || seat.can_serve(self.now)),
             weight: seat.scaled_weight(self.seats.slow_start, self.now),
             in_flight: seat.endpoint.in_flight(),
             limit: None, // admission's to say
@@ -221,8 +296,8 @@ impl Seat {
     }
 
     fn scaled_weight(&self, slow_start: Duration, now: Instant) -> f32 {
-        // A weight is at most 1,000, which f32 holds exactly.
-        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        // A weight of the config is at most 1,000, which f32 holds exactly; one of an SRV record is near enough.
+        #[expect(clippy::cast_precision_loss, reason = "shares, not counts")]
         let weight = self.weight.get() as f32;
         weight * self.endpoint.health.share(slow_start, now)
     }
@@ -233,6 +308,7 @@ impl Seat {
             id: self.endpoint.id.clone(),
             authority: self.authority.clone(),
             weight: self.weight,
+            priority: self.priority,
             share: self.endpoint.health.share(slow_start, now),
             can_serve: self.can_serve(now),
             in_flight: self.endpoint.in_flight(),

@@ -25,6 +25,7 @@ use super::{
     history::{History, store},
     memory, needs_restart,
     order::Order,
+    system::SystemFiles,
     traffic::Traffic,
 };
 use crate::{
@@ -57,6 +58,8 @@ pub struct Keeper {
     doubted: Option<ConfigHash>,
     /// What the file was at the last look.
     seen: Seen,
+    /// The files that say how names are resolved.
+    system: SystemFiles,
 }
 
 /// A keeper at work.
@@ -94,6 +97,7 @@ enum Reading {
 struct Asks {
     reloads: mpsc::Receiver<Trigger>,
     orders: mpsc::Receiver<Order>,
+    system: mpsc::Receiver<Trigger>,
 }
 
 // === impl Keeper ===
@@ -142,6 +146,8 @@ impl Keeper {
             traffic: Arc::clone(&traffic),
             file: handle::shared(file.as_ref()),
         };
+        let (mut system, system_told) = SystemFiles::new(tasks.clone(), stop.clone());
+        system.follow(ground.system_files());
         let keeper = Self {
             seen: Seen {
                 hash: Some(loaded.hash.clone()),
@@ -157,10 +163,12 @@ impl Keeper {
             traffic,
             probation: None,
             doubted: None,
+            system,
         };
         let asked = Asks {
             reloads,
             orders: ordered,
+            system: system_told,
         };
         tasks.spawn(keeper.keep(asked, stop.clone()));
         Running {
@@ -184,6 +192,7 @@ impl Keeper {
                 () = stop.cancelled() => return self.ground.stop(),
                 Some(order) = asked.orders.recv() => self.carry_out(order).await,
                 Some(trigger) = asked.reloads.recv() => self.reload(trigger).await,
+                Some(_) = asked.system.recv() => self.ground.look_at_system(),
                 () = names.notified() => self.swap(self.snapshot.load().config.clone()),
                 _ = look.tick(), if self.probation.is_some() => self.look_at_probation().await,
                 _ = sweep.tick() => self.sweep(),
@@ -283,6 +292,7 @@ impl Keeper {
     fn swap(&mut self, config: ConfigFacts) {
         let next = self.ground.adopt(&self.running, config, Instant::now());
         self.snapshot.store(Arc::new(next));
+        self.system.follow(self.ground.system_files());
     }
 
     /// Adds to the history.

@@ -12,6 +12,7 @@ mod memory;
 mod order;
 mod restart;
 mod status;
+mod system;
 mod traffic;
 mod watch;
 

@@ -10,6 +10,12 @@ use ipnet::IpNet;
 
 use super::{Found, Why};
 
+/// Metadata services outside of the link-local range: Alibaba's, Oracle's, and what Azure speaks to its machines by.
+const METADATA_V4: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(192, 0, 0, 192),
+    Ipv4Addr::new(168, 63, 129, 16),
+];
 /// Metadata services that no range below covers: Amazon's and Google's over IPv6.
 const METADATA_V6: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254),
@@ -51,15 +57,29 @@ fn is_prohibited(address: IpAddr) -> bool {
                 || v4.is_multicast()
                 || v4 == Ipv4Addr::BROADCAST
                 || v4.octets().first() == Some(&0)
+                || METADATA_V4.contains(&v4)
         }
         IpAddr::V6(v6) => {
-            v6.is_loopback()
+            embedded(v6).is_some_and(|v4| is_prohibited(v4.into()))
+                || v6.is_loopback()
                 || v6.is_unspecified()
                 || v6.is_multicast()
                 || v6.is_unicast_link_local()
                 || METADATA_V6.contains(&v6)
         }
     }
+}
+
+/// The IPv4 address that a translator on the way would make of `v6`: behind NAT64's well-known prefix (RFC 6052), or
+/// the "compatible" form of old.
+fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    match v6.segments() {
+        [0x0064, 0xff9b, 0, 0, 0, 0, ..] => {}
+        [0, 0, 0, 0, 0, 0, high, _] if high != 0 => {}
+        _ => return None,
+    }
+    let [.., a, b, c, d] = v6.octets();
+    Some(Ipv4Addr::new(a, b, c, d))
 }
 
 #[cfg(test)]
@@ -97,6 +117,13 @@ mod tests {
             "224.0.0.1",
             "ff02::1",
             "255.255.255.255",
+            "100.100.100.200",
+            "192.0.0.192",
+            "168.63.129.16",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::127.0.0.1",
+            "64:ff9b::169.254.169.254",
         ] {
             assert_eq!(
                 kept("shop.internal", &[address], &[]),
@@ -116,6 +143,7 @@ mod tests {
             "192.0.2.1",
             "fd00::1",
             "2001:db8::1",
+            "64:ff9b::c000:201",
         ];
         assert_eq!(kept("shop.internal", &fine, &[]).unwrap(), fine);
     }

@@ -4,15 +4,20 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use tokio::time::Instant;
 
+use super::Host;
 use crate::fault::Kind;
 
-/// The addresses of a name, and how far they can be trusted.
+/// The hosts of a name, and how far they can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Sorted, without repetition, IPv4-mapped ones as IPv4. Empty while nothing is known.
-    pub addresses: Arc<[IpAddr]>,
+    /// Sorted by address and port, without repetition. Empty while nothing is known.
+    pub hosts: Arc<[Host]>,
     /// Where they come from.
     pub state: AnswerState,
+    /// Since when these are the hosts; `None` before there were any.
+    pub since: Option<Instant>,
+    /// How many of them the last answer lacked: they are kept until it is confirmed.
+    pub doubted: usize,
     /// When the name is looked up again, at the latest; `None` before the first lookup ended.
     pub next_lookup: Option<Instant>,
 }
@@ -33,7 +38,7 @@ pub enum AnswerState {
     },
     /// No lookup gave addresses yet.
     Failed(Why),
-    /// Lookups fail for longer than the last good answer may serve.
+    /// Lookups fail for longer than the last good answer may serve, or the name is gone.
     Expired(Why),
 }
 
@@ -42,11 +47,17 @@ pub enum AnswerState {
 pub enum Why {
     /// NXDOMAIN: there is no such name.
     NotFound,
-    /// SERVFAIL, REFUSED, another error code, an answer that cannot be read, or no server that takes questions.
+    /// SERVFAIL, another error code, an answer that cannot be read, or no server that takes questions.
     ServerFailure,
+    /// REFUSED: the server does not answer such questions, or not ours.
+    Refused,
     /// No server answered in time.
     Timeout,
-    /// The name is there, but has neither A nor AAAA records.
+    /// The answer did not fit into a datagram, and could not be had over TCP.
+    Truncated,
+    /// Aliases that lead in a circle, or on and on.
+    AliasLoop,
+    /// The name is there, but has no records of the kind that is asked for, or says that there is no service.
     Empty,
     /// Every address that it has is one that names may not have.
     Prohibited,
@@ -59,10 +70,20 @@ impl Answer {
     #[must_use]
     pub fn pending() -> Self {
         Self {
-            addresses: Arc::from([]),
+            hosts: Arc::from([]),
             state: AnswerState::Pending,
+            since: None,
+            doubted: 0,
             next_lookup: None,
         }
+    }
+
+    /// The addresses alone, each once.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let mut addresses: Vec<_> = self.hosts.iter().map(|host| host.address).collect();
+        addresses.dedup(); // hosts are sorted by it
+        addresses
     }
 
     /// How a request ends that needs this name; `None` where there are addresses.
@@ -90,26 +111,25 @@ impl Default for Answer {
 // === impl Why ===
 
 impl Why {
-    /// The word in logs and the API.
+    /// The word in logs, metrics and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
             Self::ServerFailure => "server_failure",
+            Self::Refused => "refused",
             Self::Timeout => "timeout",
+            Self::Truncated => "truncated",
+            Self::AliasLoop => "alias_loop",
             Self::Empty => "empty",
             Self::Prohibited => "prohibited",
         }
     }
 
-    /// The word under which lookups are counted.
+    /// Whether it is said of the name, so that another server would say the same.
     #[must_use]
-    pub(super) const fn counted_as(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Empty => "empty",
-            Self::NotFound | Self::ServerFailure | Self::Prohibited => "error",
-        }
+    pub(super) const fn is_of_the_name(self) -> bool {
+        matches!(self, Self::NotFound | Self::Empty)
     }
 }
 

@@ -1,12 +1,11 @@
 //! What is held of a name, as a pure machine: (state, what a lookup gave, now) -> state.
 //!
-//! Invariants: an error never empties a set before its time; an answer that shrinks the set is doubted
-//! first; the set is sorted, without repetition, and at most [`MAX_ADDRESSES`] long.
+//! Invariants: an error never empties a set before its time; hosts that an answer lacks are kept first where they
+//! are most of the set; the set is sorted, without repetition, and at most [`MAX_ADDRESSES`] long.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
-    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -14,7 +13,11 @@ use std::{
 use rand::{Rng, RngExt};
 use tokio::time::Instant;
 
-use super::{Answer, AnswerState, Found, Why};
+use super::{
+    Answer, AnswerState, Host, Why,
+    heard::{Heard, Unknown},
+    host::Key,
+};
 use crate::config::DnsPlan;
 
 /// The most addresses of one name. Of a longer answer those are kept whose hashes are least: always the same.
@@ -32,15 +35,34 @@ const JITTER: f64 = 0.1;
 /// What is held of one name.
 #[derive(Debug)]
 pub(super) struct Held {
-    addresses: Arc<[IpAddr]>,
+    hosts: BTreeMap<Key, Kept>,
+    /// The same, as readers see them. Another one only where they see a difference.
+    shown: Arc<[Host]>,
+    /// Since when these are shown.
+    since: Option<Instant>,
     state: AnswerState,
-    /// Lookups in a row that failed, or gave only one family.
+    /// Lookups in a row that failed, or were answered in part.
     failures: u32,
-    doubt: Option<Doubt>,
-    /// Since when every lookup said that there are no addresses.
-    empty_since: Option<Instant>,
-    /// The last answer with both families.
+    /// The last answer, while hosts are kept that it lacks.
+    doubt: Option<BTreeSet<Key>>,
+    gone: Option<Gone>,
+    /// The last answer to all that was asked.
     complete_at: Option<Instant>,
+}
+
+/// A host that is held.
+#[derive(Debug)]
+struct Kept {
+    host: Host,
+    /// Since when answers lack it.
+    lacking_since: Option<Instant>,
+}
+
+/// Lookups in a row that said that there is no such name, or nothing of it.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    since: Instant,
+    times: u32,
 }
 
 /// What a lookup led to.
@@ -48,17 +70,12 @@ pub(super) struct Held {
 pub(super) struct Step {
     /// How long until the next lookup.
     pub(super) wait: Duration,
-    /// Addresses that the answer lacks, but which are kept because it is doubted.
+    /// Hosts that the answer lacks, but which are kept because it is doubted.
     pub(super) doubted: usize,
+    /// Whether the doubt began with this answer.
+    pub(super) doubt_begins: bool,
     /// Addresses beyond [`MAX_ADDRESSES`] that were left out.
     pub(super) left_out: usize,
-}
-
-/// An answer that would shrink the set to less than half.
-#[derive(Debug)]
-struct Doubt {
-    answer: BTreeSet<IpAddr>,
-    since: Instant,
 }
 
 // === impl Held ===
@@ -66,68 +83,97 @@ struct Doubt {
 impl Held {
     /// Goes on from what an earlier task for the same name knew.
     pub(super) fn resume(answer: &Answer, now: Instant) -> Self {
+        let kept = |host: &Host| {
+            let kept = Kept {
+                host: host.clone(),
+                lacking_since: None,
+            };
+            (host.key(), kept)
+        };
         Self {
-            addresses: answer.addresses.clone(),
+            hosts: answer.hosts.iter().map(kept).collect(),
+            shown: answer.hosts.clone(),
+            since: answer.since,
             state: answer.state,
             failures: 0,
             doubt: None,
-            empty_since: None,
-            complete_at: (!answer.addresses.is_empty()).then_some(now),
+            gone: None,
+            complete_at: (!answer.hosts.is_empty()).then_some(now),
         }
     }
 
     /// What readers see, given when the next lookup is.
     pub(super) fn answer(&self, next_lookup: Option<Instant>) -> Answer {
+        let lacking = self
+            .hosts
+            .values()
+            .filter(|kept| kept.lacking_since.is_some());
         Answer {
-            addresses: self.addresses.clone(),
+            hosts: self.shown.clone(),
             state: self.state,
+            since: self.since,
+            doubted: lacking.count(),
             next_lookup,
         }
     }
 
-    /// A lookup ended.
+    /// A lookup ended. `is_out` says of a host that it cannot serve: such a one is not kept for a doubt.
     pub(super) fn heard(
         &mut self,
-        result: Result<Found, Why>,
+        result: Result<Heard, Why>,
+        is_out: impl Fn(&Host) -> bool,
         plan: &DnsPlan,
         now: Instant,
         rng: &mut impl Rng,
     ) -> Step {
         match result {
-            Ok(found) => self.good(found, plan, now, rng),
+            Ok(heard) => self.good(heard, is_out, plan, now, rng),
             Err(why) => self.bad(why, plan, now, rng),
         }
     }
 
-    fn good(&mut self, found: Found, plan: &DnsPlan, now: Instant, rng: &mut impl Rng) -> Step {
-        let ttl = found.ttl.max(plan.min_ttl).min(plan.max_ttl);
+    fn good(
+        &mut self,
+        heard: Heard,
+        is_out: impl Fn(&Host) -> bool,
+        plan: &DnsPlan,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Step {
+        let ttl = heard.ttl.max(plan.min_ttl).min(plan.max_ttl);
         let mut wait = jittered(ttl, rng);
-        if found.missing.is_some() {
+        if heard.unknown == Unknown::Nothing {
+            self.failures = 0;
+        } else {
             self.failures = self.failures.saturating_add(1);
             wait = wait.min(jittered(self.pause(plan), rng));
-        } else {
-            self.failures = 0;
         }
-        let (answer, left_out) = capped(self.completed(found, plan, now));
-        let doubted = self.take(answer, plan, now);
-        if let Some(doubt) = &self.doubt {
-            wait = wait.min(left_of(plan.hold, doubt.since, now));
+        let doubted_before = self.doubt.is_some();
+        let (answer, left_out) = capped(self.completed(heard, plan, now));
+        let doubted = self.take(answer, is_out, plan, now);
+        if let Some(first) = self.first_to_leave(plan, now) {
+            wait = wait.min(first);
         }
-        self.empty_since = None;
+        self.gone = None;
         self.state = AnswerState::Fresh;
         Step {
             wait: wait.max(SHORTEST_PAUSE),
             doubted,
+            doubt_begins: doubted > 0 && !doubted_before,
             left_out,
         }
     }
 
     fn bad(&mut self, why: Why, plan: &DnsPlan, now: Instant, rng: &mut impl Rng) -> Step {
         self.failures = self.failures.saturating_add(1);
-        self.empty_since = match why {
-            Why::Empty => Some(self.empty_since.unwrap_or(now)),
-            _ => None,
-        };
+        self.gone = why.is_of_the_name().then(|| {
+            let Gone { since, times } = self.gone.unwrap_or(Gone {
+                since: now,
+                times: 0,
+            });
+            let times = times.saturating_add(1);
+            Gone { since, times }
+        });
         let mut wait = jittered(self.pause(plan), rng);
         self.state = match self.state {
             AnswerState::Pending | AnswerState::Failed(_) => AnswerState::Failed(why),
@@ -138,12 +184,14 @@ impl Held {
         if let AnswerState::Stale { since, .. } = self.state {
             wait = wait.min(self.serves_for(since, plan, now));
         } else {
-            self.addresses = Arc::from([]);
             self.doubt = None;
+            self.hosts.clear();
+            self.show(now);
         }
         Step {
             wait: wait.max(SHORTEST_PAUSE),
             doubted: 0,
+            doubt_begins: false,
             left_out: 0,
         }
     }
@@ -156,62 +204,96 @@ impl Held {
         }
     }
 
-    /// How long the last good answer still serves: `max_stale` since errors began, or `hold` since the
-    /// servers began to say that the name has no addresses.
+    /// How long the last good answer still serves: `max_stale` since errors began, or, where the servers said often
+    /// enough that the name is gone, `hold` since they began to.
     fn serves_for(&self, since: Instant, plan: &DnsPlan, now: Instant) -> Duration {
         let stale = left_of(plan.max_stale, since, now);
-        match self.empty_since {
-            Some(empty) => stale.min(left_of(plan.hold, empty, now)),
-            None => stale,
+        match self.gone {
+            Some(gone) if gone.times >= plan.gone_after.get() => {
+                stale.min(left_of(plan.hold, gone.since, now))
+            }
+            _ => stale,
         }
     }
 
-    /// The answer's addresses, and those held of a family that it could not tell of.
-    fn completed(&mut self, found: Found, plan: &DnsPlan, now: Instant) -> BTreeSet<IpAddr> {
-        let mut answer: BTreeSet<IpAddr> = found.addresses.into_iter().collect();
-        let Some(family) = found.missing else {
+    /// The answer's hosts, and those held of the part that it could not tell of.
+    fn completed(&mut self, heard: Heard, plan: &DnsPlan, now: Instant) -> BTreeMap<Key, Host> {
+        let hosts = heard.hosts.into_iter();
+        let mut answer: BTreeMap<Key, Host> = hosts.map(|host| (host.key(), host)).collect();
+        if heard.unknown == Unknown::Nothing {
             self.complete_at = Some(now);
             return answer;
-        };
+        }
         let complete_at = *self.complete_at.get_or_insert(now);
         if !left_of(plan.max_stale, complete_at, now).is_zero() {
-            answer.extend(self.addresses.iter().filter(|held| family.holds(held)));
+            for (key, kept) in &self.hosts {
+                if heard.unknown.covers(&kept.host) {
+                    answer.entry(*key).or_insert_with(|| kept.host.clone());
+                }
+            }
         }
         answer
     }
 
-    /// Takes over `answer`, or adds it to the set while it is doubted. Returns how many addresses it lacks.
+    /// Takes over `answer`. Returns how many hosts are kept that it lacks.
     ///
-    /// Doubted is an answer with less than half as many addresses as are held, until the next lookup says
-    /// the same or `hold` has passed. One that is as long but different is a move, and followed at once.
-    fn take(&mut self, answer: BTreeSet<IpAddr>, plan: &DnsPlan, now: Instant) -> usize {
-        let shrinks = answer.len().saturating_mul(2) < self.addresses.len();
-        let believed = match &self.doubt {
-            Some(doubt) => doubt.answer == answer || left_of(plan.hold, doubt.since, now).is_zero(),
-            None => plan.hold.is_zero(),
+    /// An answer that lacks more than half of the hosts is doubted: each of those stays until the same answer is
+    /// seen twice in a row, it cannot serve anyway, or it was lacking for `hold`. So a set that flips between two
+    /// halves becomes their union, and stays it as long as it flips.
+    fn take(
+        &mut self,
+        answer: BTreeMap<Key, Host>,
+        is_out: impl Fn(&Host) -> bool,
+        plan: &DnsPlan,
+        now: Instant,
+    ) -> usize {
+        let lacking = self.hosts.keys().filter(|key| !answer.contains_key(*key));
+        let drops_most = lacking.count().saturating_mul(2) > self.hosts.len();
+        let seen_again = |doubted: &BTreeSet<Key>| doubted.iter().eq(answer.keys());
+        let doubts = match &self.doubt {
+            Some(doubted) => !seen_again(doubted),
+            None => drops_most,
         };
-        if !shrinks || believed {
-            self.doubt = None;
-            self.set(answer);
-            return 0;
+        let mut next: BTreeMap<Key, Kept> = BTreeMap::new();
+        if doubts {
+            for (key, mut kept) in std::mem::take(&mut self.hosts) {
+                let since = *kept.lacking_since.get_or_insert(now);
+                if !left_of(plan.hold, since, now).is_zero() && !is_out(&kept.host) {
+                    next.insert(key, kept);
+                }
+            }
         }
-        let lacking = self
-            .addresses
-            .iter()
-            .filter(|a| !answer.contains(a))
-            .count();
-        let since = self.doubt.as_ref().map_or(now, |doubt| doubt.since);
-        let (union, _) = capped(self.addresses.iter().chain(&answer).copied().collect());
-        self.doubt = Some(Doubt { answer, since });
-        self.set(union);
-        lacking
+        let seen: BTreeSet<Key> = answer.keys().copied().collect();
+        next.extend(answer.into_iter().map(|(key, host)| {
+            let lacking_since = None;
+            (
+                key,
+                Kept {
+                    host,
+                    lacking_since,
+                },
+            )
+        }));
+        self.hosts = bounded(next, &seen);
+        let doubted = self.hosts.len().saturating_sub(seen.len());
+        self.doubt = (doubted > 0).then_some(seen);
+        self.show(now);
+        doubted
     }
 
-    /// Keeps the `Arc` where nothing changes.
-    fn set(&mut self, addresses: BTreeSet<IpAddr>) {
-        if !self.addresses.iter().eq(addresses.iter()) {
-            self.addresses = addresses.into_iter().collect();
+    /// Shows what is held; keeps the `Arc` where readers see no difference.
+    fn show(&mut self, now: Instant) {
+        let hosts = || self.hosts.values().map(|kept| &kept.host);
+        if !self.shown.iter().eq(hosts()) {
+            self.shown = hosts().cloned().collect();
+            self.since = Some(now);
         }
+    }
+
+    /// How long until the first host leaves that answers lack.
+    fn first_to_leave(&self, plan: &DnsPlan, now: Instant) -> Option<Duration> {
+        let lacking = self.hosts.values().filter_map(|kept| kept.lacking_since);
+        lacking.map(|since| left_of(plan.hold, since, now)).min()
     }
 
     fn pause(&self, plan: &DnsPlan) -> Duration {
@@ -234,21 +316,38 @@ fn jittered(wait: Duration, rng: &mut impl Rng) -> Duration {
     wait.mul_f64(1.0 - JITTER * rng.random::<f64>())
 }
 
-/// At most [`MAX_ADDRESSES`] of `addresses`, the same ones for the same answer, and how many were left out.
-fn capped(addresses: BTreeSet<IpAddr>) -> (BTreeSet<IpAddr>, usize) {
-    let left_out = addresses.len().saturating_sub(MAX_ADDRESSES);
+/// At most [`MAX_ADDRESSES`] of `hosts`, the same ones for the same answer, and how many were left out.
+fn capped(hosts: BTreeMap<Key, Host>) -> (BTreeMap<Key, Host>, usize) {
+    let left_out = hosts.len().saturating_sub(MAX_ADDRESSES);
     if left_out == 0 {
-        return (addresses, 0);
+        return (hosts, 0);
     }
-    let mut by_hash: Vec<_> = addresses.into_iter().map(|a| (hash_of(&a), a)).collect();
-    by_hash.sort_unstable();
+    let mut by_hash: Vec<_> = hosts
+        .into_iter()
+        .map(|(key, host)| (hash_of(&key), key, host))
+        .collect();
+    by_hash.sort_unstable_by_key(|(hash, key, _)| (*hash, *key));
     by_hash.truncate(MAX_ADDRESSES);
-    (by_hash.into_iter().map(|(_, a)| a).collect(), left_out)
+    let kept = by_hash.into_iter().map(|(_, key, host)| (key, host));
+    (kept.collect(), left_out)
 }
 
-fn hash_of(address: &IpAddr) -> u64 {
+/// At most [`MAX_ADDRESSES`] of what is held: those of the last answer, `seen`, before those that it lacks.
+fn bounded(mut held: BTreeMap<Key, Kept>, seen: &BTreeSet<Key>) -> BTreeMap<Key, Kept> {
+    let mut room = MAX_ADDRESSES.saturating_sub(seen.len());
+    held.retain(|key, _| {
+        seen.contains(key) || {
+            let fits = room > 0;
+            room = room.saturating_sub(1);
+            fits
+        }
+    });
+    held
+}
+
+fn hash_of(key: &Key) -> u64 {
     let mut hasher = DefaultHasher::new();
-    address.hash(&mut hasher);
+    key.hash(&mut hasher);
     hasher.finish()
 }
 

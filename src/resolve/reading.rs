@@ -1,6 +1,6 @@
 //! What a server said, read: addresses, TTL, or why there are none.
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use hickory_resolver::{
     net::{DnsError, NetError},
@@ -17,7 +17,7 @@ const MAX_CHAIN: usize = 16;
 /// A larger TTL has its sign bit set and counts as 0 (RFC 2181, 8).
 const MAX_WIRE_TTL: u32 = i32::MAX as u32;
 
-/// A good answer. Not yet filtered, sorted or capped.
+/// A good answer to the questions for A and AAAA. Not yet filtered, sorted or capped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// At least one address.
@@ -48,6 +48,46 @@ impl Family {
             Self::V6 => address.is_ipv6(),
         }
     }
+}
+
+/// An SRV record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Absolute, in lower case.
+    pub(super) name: Arc<str>,
+    pub(super) port: u16,
+    pub(super) priority: u16,
+    pub(super) weight: u16,
+}
+
+/// The targets of `name` among `records`, and the least TTL. The target `.` says that there is no service here
+/// (RFC 2782); one with port 0 cannot be connected to.
+pub(super) fn read_targets(
+    name: &Name,
+    records: &[Record],
+) -> Result<(Vec<Target>, Duration), Why> {
+    let mut ttl = u32::MAX;
+    let mut targets = Vec::new();
+    for record in records.iter().filter(|record| record.name == *name) {
+        let RData::SRV(srv) = &record.data else {
+            continue;
+        };
+        ttl = ttl.min(sane_ttl(record.ttl));
+        if !srv.target.is_root() && srv.port != 0 {
+            let mut target = srv.target.to_lowercase();
+            target.set_fqdn(true);
+            targets.push(Target {
+                name: target.to_ascii().into(),
+                port: srv.port,
+                priority: srv.priority,
+                weight: srv.weight,
+            });
+        }
+    }
+    if targets.is_empty() {
+        return Err(Why::Empty);
+    }
+    Ok((targets, Duration::from_secs(ttl.into())))
 }
 
 /// The addresses of `name` among `records`, following CNAMEs; the TTL is the least on the way.
@@ -101,19 +141,22 @@ pub(super) fn why(error: &NetError) -> Why {
     match error {
         NetError::Timeout => Why::Timeout,
         NetError::Io(error) if error.kind() == io::ErrorKind::TimedOut => Why::Timeout,
+        NetError::Truncated => Why::Truncated,
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => Why::NotFound,
             ResponseCode::NoError => Why::Empty,
-            _ => Why::ServerFailure,
+            code => of_code(code),
         },
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::NXDomain)) => Why::NotFound,
+        NetError::Dns(DnsError::ResponseCode(code)) => of_code(*code),
         _ => Why::ServerFailure,
     }
 }
 
-/// Whether a failure is the name's, so that another server would say the same.
-pub(super) fn is_said_of_the_name(why: Why) -> bool {
-    matches!(why, Why::NotFound | Why::Empty)
+fn of_code(code: ResponseCode) -> Why {
+    match code {
+        ResponseCode::NXDomain => Why::NotFound,
+        ResponseCode::Refused => Why::Refused,
+        _ => Why::ServerFailure,
+    }
 }
 
 /// The one of two failures to report: what says least of the name first, since more must not be claimed.
@@ -121,10 +164,13 @@ pub(super) fn is_said_of_the_name(why: Why) -> bool {
 pub(super) fn worse(a: Why, b: Why) -> Why {
     let rank = |why| match why {
         Why::ServerFailure => 0,
-        Why::Timeout => 1,
-        Why::Prohibited => 2,
-        Why::Empty => 3,
-        Why::NotFound => 4,
+        Why::Refused => 1,
+        Why::Truncated => 2,
+        Why::AliasLoop => 3,
+        Why::Timeout => 4,
+        Why::Prohibited => 5,
+        Why::Empty => 6,
+        Why::NotFound => 7,
     };
     if rank(a) <= rank(b) { a } else { b }
 }
@@ -148,7 +194,7 @@ fn both(mut v4: Found, v6: Found) -> Found {
 
 /// An answer of one family. The other is missing unless the servers said that there is none.
 fn alone(mut found: Found, other: Option<&Result<Found, Why>>, family: Family) -> Found {
-    let known_empty = matches!(other, Some(Err(why)) if is_said_of_the_name(*why));
+    let known_empty = matches!(other, Some(Err(why)) if why.is_of_the_name());
     found.missing = (!known_empty).then_some(family);
     found
 }

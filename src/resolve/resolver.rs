@@ -1,38 +1,27 @@
-//! Asking name servers: hickory over UDP and TCP, its cache off.
+//! What a name is looked up in: the hosts file, then name servers, in each search domain.
 
 use std::{
-    future::Future,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
-    pin::pin,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::Arc,
     time::Duration,
 };
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use hickory_resolver::{
-    TokioResolver,
-    config::{
-        ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
-        ServerOrderingStrategy,
-    },
-    net::runtime::TokioRuntimeProvider,
-    proto::rr::{Name, RecordType},
-    system_conf::read_system_conf,
+use hickory_resolver::proto::rr::Name;
+use parking_lot::{Mutex, RwLock};
+use rustls::ClientConfig;
+use tokio::sync::watch;
+
+use super::{
+    Found, Why,
+    asking::{self, Ask, Setup},
+    hosts,
+    reading::{self, Target},
+    server::SERVER_TIMEOUT,
+    system::{self, System},
 };
-use tokio::time::sleep;
+use crate::config::NameServer;
 
-use super::{Found, Why, hosts, reading};
-use crate::config::DnsPlan;
-
-/// How long one server may take for one question (resolv.conf(5) has the same default).
-const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one server is waited for before the next is asked too.
-const NEXT_SERVER_AFTER: Duration = Duration::from_secs(1);
-/// How long the other family is waited for once one was answered.
-const OTHER_FAMILY_AFTER: Duration = Duration::from_millis(500);
-/// Servers of resolv.conf beyond these are not asked (resolv.conf(5): `MAXNS`).
-const MAX_SYSTEM_SERVERS: usize = 3;
 /// Search domains beyond these are not tried.
 const MAX_SEARCH: usize = 6;
 /// The TTL of what the hosts file or RFC 6761 says. Reading the file again is cheap.
@@ -44,40 +33,71 @@ const HOSTS_FILE: &str = "/etc/hosts";
 /// In this order: `/etc/hosts`; `localhost` as RFC 6761 has it; the name itself, then the name in each search
 /// domain of resolv.conf (a name without a dot the other way round; a name with a trailing dot only itself).
 /// The next name is tried only when the servers say that the one before has no addresses. Servers given in
-/// the config have no search domains.
+/// the config have no search domains. Services (SRV) are not in the hosts file.
 ///
 /// Servers are asked one after the other, the one that answered last time first; the next when one fails, or
 /// has not answered within a second. The first that answers is believed: answers are never mixed (D18).
 /// A and AAAA are asked together, and once one is there the other is waited for at most half a second.
 pub struct Resolver {
-    servers: Vec<TokioResolver>,
-    search: Vec<Name>,
-    /// The server that answered last. Relaxed: a guess at who is fast, nothing else hangs on it.
-    first: AtomicUsize,
+    /// Who is asked now. Replaced as a whole when resolv.conf changes.
+    setup: RwLock<Arc<Setup>>,
+    /// Where the servers come from.
+    source: Source,
     hosts_file: PathBuf,
+    /// What the files of the system held at the last look.
+    seen: Mutex<Seen>,
+    /// Tells those who follow names to ask anew.
+    changed: watch::Sender<()>,
+}
+
+/// Where servers come from.
+enum Source {
+    /// The config, which another resolver follows when it changes.
+    Config,
+    /// A resolv.conf.
+    System(PathBuf),
+}
+
+/// The bytes of the files of the system.
+#[derive(PartialEq, Eq)]
+struct Seen {
+    resolv_conf: Vec<u8>,
+    hosts: Vec<u8>,
 }
 
 // === impl Resolver ===
 
 impl Resolver {
-    /// Over `plan.servers`, or over those of resolv.conf, read now. Without that file or without a server in
-    /// it the server is 127.0.0.1:53, as resolv.conf(5) says. Asks nobody yet.
+    /// Over `servers`; where there are none, over those of `resolv_conf`, read now. Without that file or without a
+    /// server in it the server is 127.0.0.1:53, as resolv.conf(5) says. `tls` checks servers that are asked over
+    /// TLS. Asks nobody yet.
     #[must_use]
-    pub fn new(plan: &DnsPlan) -> Self {
-        let (servers, search, options) = if plan.servers.is_empty() {
-            system()
-        } else {
-            let servers = plan.servers.iter().copied().map(server_at).collect();
-            (servers, Vec::new(), options(ResolverOpts::default()))
+    pub fn new(
+        servers: &[NameServer],
+        resolv_conf: &Path,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Self {
+        let source = match servers {
+            [] => Source::System(resolv_conf.to_owned()),
+            [..] => Source::Config,
+        };
+        let seen = Seen::now(&source, Path::new(HOSTS_FILE));
+        let setup = match source {
+            Source::Config => Setup::new(servers, Vec::new(), SERVER_TIMEOUT, tls),
+            Source::System(_) => {
+                let system = System::parse(&seen.resolv_conf).unwrap_or_else(|| {
+                    tracing::warn!(path = %resolv_conf.display(), "no name server is named: asking 127.0.0.1:53");
+                    System::default()
+                });
+                Setup::of_system(system)
+            }
         };
         Self {
-            servers: servers
-                .into_iter()
-                .filter_map(|server| connect(server, &options))
-                .collect(),
-            search,
-            first: AtomicUsize::new(0),
+            setup: RwLock::new(Arc::new(setup)),
+            source,
             hosts_file: HOSTS_FILE.into(),
+            seen: Mutex::new(seen),
+            changed: watch::Sender::new(()),
         }
     }
 
@@ -85,7 +105,56 @@ impl Resolver {
     #[must_use]
     pub fn with_hosts_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.hosts_file = path.into();
+        self.seen = Mutex::new(Seen::now(&self.source, &self.hosts_file));
         self
+    }
+
+    /// Reads resolv.conf (where it says who is asked) and the hosts file again, and where either changed has every
+    /// name asked for anew. A resolv.conf that is gone, or names nobody, leaves the servers as they are. Blocks.
+    pub fn look_again(&self) {
+        let now = Seen::now(&self.source, &self.hosts_file);
+        let mut seen = self.seen.lock();
+        if *seen == now {
+            return;
+        }
+        if seen.resolv_conf != now.resolv_conf {
+            match System::parse(&now.resolv_conf) {
+                Some(system) => {
+                    tracing::info!(servers = system.servers.len(), "resolv.conf changed");
+                    *self.setup.write() = Arc::new(Setup::of_system(system));
+                }
+                None => tracing::warn!(
+                    "resolv.conf names no server any more: those that it named are asked on"
+                ),
+            }
+        }
+        *seen = now;
+        drop(seen);
+        self.changed.send_replace(());
+    }
+
+    /// The files that [`Self::look_again`] reads.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.hosts_file.clone()];
+        if let Source::System(path) = &self.source {
+            files.push(path.clone());
+        }
+        files
+    }
+
+    /// Told when names should be asked for anew.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// The SRV records of `name`, and their least TTL.
+    ///
+    /// # Cancel safety
+    /// As [`Self::lookup`].
+    pub(super) async fn targets(&self, name: &str) -> Result<(Vec<Target>, Duration), Why> {
+        self.search(name, asking::targets).await
     }
 
     /// The addresses of `name`, unfiltered.
@@ -96,68 +165,45 @@ impl Resolver {
     /// # Cancel safety
     /// Dropping the future drops its questions; nothing else is lost.
     pub async fn lookup(&self, name: &str) -> Result<Found, Why> {
-        if let Some(found) = local(&self.hosts_file, name).await {
-            return Ok(found);
+        match local(&self.hosts_file, name).await {
+            Some(found) => Ok(found),
+            None => self.search(name, asking::addresses).await,
         }
+    }
+
+    async fn search<T>(&self, name: &str, ask: Ask<T>) -> Result<T, Why> {
+        let setup = Arc::clone(&self.setup.read());
         let mut ended = Why::NotFound;
-        for candidate in candidates(name, &self.search) {
-            match self.ask_servers(&candidate).await {
-                Err(why) if reading::is_said_of_the_name(why) => ended = reading::worse(ended, why),
+        for candidate in candidates(name, &setup.search) {
+            match setup.ask(&candidate, ask).await {
+                Err(why) if why.is_of_the_name() => ended = reading::worse(ended, why),
                 result => return result,
             }
         }
         Err(ended)
-    }
-
-    /// One server after the other, overlapping where one is slow.
-    async fn ask_servers(&self, name: &Name) -> Result<Found, Why> {
-        let first = self.first.load(Relaxed);
-        let count = self.servers.len();
-        let mut order =
-            (0..count).map(|step| first.wrapping_add(step).checked_rem(count).unwrap_or(0));
-        let mut asked = FuturesUnordered::new();
-        let mut ended = None;
-        loop {
-            let next = order
-                .next()
-                .and_then(|index| Some((index, self.servers.get(index)?)));
-            let is_last = next.is_none();
-            if let Some((index, server)) = next {
-                asked.push(async move { (index, ask(server, name).await) });
-            }
-            while !asked.is_empty() {
-                // An answer wins over the timer that asks the next server.
-                let (index, result) = tokio::select! {
-                    biased;
-                    Some(heard) = asked.next() => heard,
-                    () = sleep(NEXT_SERVER_AFTER), if !is_last => break,
-                };
-                match result {
-                    Err(why) if !reading::is_said_of_the_name(why) => {
-                        ended = Some(ended.map_or(why, |ended| reading::worse(ended, why)));
-                        if !is_last {
-                            break;
-                        }
-                    }
-                    result => {
-                        self.first.store(index, Relaxed);
-                        return result;
-                    }
-                }
-            }
-            if is_last {
-                return Err(ended.unwrap_or(Why::ServerFailure));
-            }
-        }
     }
 }
 
 impl std::fmt::Debug for Resolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Resolver")
-            .field("servers", &self.servers.len())
-            .field("search", &self.search)
+            .field("setup", &*self.setup.read())
             .finish_non_exhaustive()
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    /// What the files hold now. Blocks.
+    fn now(source: &Source, hosts_file: &Path) -> Self {
+        Self {
+            resolv_conf: match source {
+                Source::Config => Vec::new(),
+                Source::System(path) => system::read(path),
+            },
+            hosts: system::read(hosts_file),
+        }
     }
 }
 
@@ -175,50 +221,6 @@ async fn local(hosts_file: &Path, name: &str) -> Option<Found> {
         ttl: LOCAL_TTL,
         missing: None,
     })
-}
-
-/// Asks one server for both families.
-async fn ask(server: &TokioResolver, name: &Name) -> Result<Found, Why> {
-    let v4 = pin!(ask_one(server, name, RecordType::A));
-    let v6 = pin!(ask_one(server, name, RecordType::AAAA));
-    let (v4, v6) = both(v4, v6).await;
-    reading::join(v4, v6)
-}
-
-/// Both results, or only one where it is good and the other one late.
-async fn both<T, E>(
-    mut a: impl Future<Output = Result<T, E>> + Unpin,
-    mut b: impl Future<Output = Result<T, E>> + Unpin,
-) -> (Option<Result<T, E>>, Option<Result<T, E>>) {
-    tokio::select! {
-        biased; // both have ended or will; the order decides nothing
-        first = &mut a => {
-            let second = second(first.is_ok(), b).await;
-            (Some(first), second)
-        }
-        first = &mut b => {
-            let second = second(first.is_ok(), a).await;
-            (second, Some(first))
-        }
-    }
-}
-
-async fn second<T>(hasty: bool, late: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        result = late => Some(result),
-        () = sleep(OTHER_FAMILY_AFTER), if hasty => None,
-    }
-}
-
-async fn ask_one(server: &TokioResolver, name: &Name, of: RecordType) -> Result<Found, Why> {
-    match server.lookup(name.clone(), of).await {
-        Ok(lookup) => reading::read(name, lookup.answers()),
-        Err(error) => {
-            tracing::debug!(%name, %of, %error, "lookup failed");
-            Err(reading::why(&error))
-        }
-    }
 }
 
 /// Which names are asked for, in this order; all absolute. None where `name` cannot be one.
@@ -239,62 +241,6 @@ fn candidates(name: &str, search: &[Name]) -> Vec<Name> {
         name.set_fqdn(true);
     }
     names
-}
-
-fn system() -> (Vec<NameServerConfig>, Vec<Name>, ResolverOpts) {
-    match read_system_conf() {
-        Ok((config, defaults)) => {
-            let (domain, search, mut servers) = config.into_parts();
-            servers.truncate(MAX_SYSTEM_SERVERS);
-            let search = if search.is_empty() {
-                domain.into_iter().collect()
-            } else {
-                search
-            };
-            (servers, search, options(defaults))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "resolv.conf names no server: asking 127.0.0.1:53");
-            let server = NameServerConfig::udp_and_tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
-            let options = options(ResolverOpts::default());
-            (vec![server], Vec::new(), options)
-        }
-    }
-}
-
-fn server_at(address: SocketAddr) -> NameServerConfig {
-    let with_port = |mut connection: ConnectionConfig| {
-        connection.port = address.port();
-        connection
-    };
-    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-    NameServerConfig::new(
-        address.ip(),
-        true,
-        connections.into_iter().map(with_port).collect(),
-    )
-}
-
-/// No cache, no hosts file and no search list of hickory's own: those are done here.
-fn options(defaults: ResolverOpts) -> ResolverOpts {
-    let mut options = defaults;
-    options.cache_size = 0;
-    options.use_hosts_file = ResolveHosts::Never;
-    options.timeout = options.timeout.min(SERVER_TIMEOUT);
-    options.attempts = 0;
-    options.num_concurrent_reqs = 1;
-    options.preserve_intermediates = true;
-    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-    options
-}
-
-fn connect(server: NameServerConfig, options: &ResolverOpts) -> Option<TokioResolver> {
-    let config = ResolverConfig::from_name_servers(vec![server]);
-    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .with_options(options.clone())
-        .build()
-        .inspect_err(|error| tracing::warn!(%error, "name server left out"))
-        .ok()
 }
 
 #[cfg(test)]

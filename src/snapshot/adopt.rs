@@ -12,12 +12,13 @@
 //! | what was asked of limits, what they came to | as the limits | kept; another `key` or `mode` starts anew |
 //! | health, ejection, slow start, in-flight | upstream name and address | kept |
 //! | connections | upstream name and address | kept, unless what is spoken over them changed |
-//! | DNS answers | name and `[dns]` | kept; another `[dns]` asks anew and serves the old answer until then |
+//! | DNS answers | name, what it is asked for, and of whom | kept; another `[dns]`, or other servers, are asked anew, and the old answer serves until then |
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::SocketAddr,
     num::NonZeroU32,
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -28,14 +29,16 @@ use super::{
     checks::Checks,
     gates::Gates,
     lookups::Lookups,
+    named::Named,
     roster::Roster,
+    services::Shares,
     whole::{ConfigFacts, RouteLive, Snapshot, Target, UpstreamLive},
 };
 use crate::{
     admission::{FailedKeys, RateLimit, Remembered, RouteNumber},
-    config::{ActionPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
+    config::{ActionPlan, EndpointPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
     names::{EndpointId, LimitId, RouteName, UpstreamName},
-    pool::{Registry, Seat, Seats},
+    pool::{Endpoint, Registry, Seat, Seats},
     route,
     telemetry::Telemetry,
 };
@@ -44,7 +47,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Ground {
     telemetry: Arc<Telemetry>,
-    endpoints: Registry,
+    endpoints: Arc<Registry>,
     gates: Gates,
     limits: HashMap<LimitId, Arc<RateLimit>>,
     failed_keys: HashMap<RouteName, Arc<FailedKeys>>,
@@ -58,13 +61,15 @@ impl Ground {
     /// Nothing yet. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(telemetry: Arc<Telemetry>) -> Self {
+        let endpoints = Arc::new(Registry::new());
         Self {
             telemetry,
-            endpoints: Registry::new(),
+            lookups: Lookups::new(Arc::clone(&endpoints)),
+            endpoints,
             gates: Gates::default(),
             limits: HashMap::new(),
-            failed_keys: HashMap::new(),
-            lookups: Lookups::default(),
+    admission::{FailedKeys, RateLimit, Remembered, RouteNumber},
+    config::{ActionPlan, EndpointPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
             checks: Checks::default(),
         }
     }
@@ -81,11 +86,24 @@ impl Ground {
         self.lookups.changed()
     }
 
+    /// The files of the system that say how the names that are followed are resolved.
+    #[must_use]
+    pub fn system_files(&self) -> BTreeSet<PathBuf> {
+        self.lookups.system_files()
+    }
+
+    /// The files of the system that say how names are resolved may have changed: where they did, every name is
+    /// asked for anew.
+    pub fn look_at_system(&self) {
+        self.lookups.look_again();
+    }
+
     /// The snapshot of `loaded`, with all live state that it still names.
     ///
     /// Starts and stops the loops (lookups, checks) that the new plan wants; what it no longer names is let go.
     pub fn adopt(&mut self, loaded: &Loaded, config: ConfigFacts, now: Instant) -> Snapshot {
-        self.lookups.follow(&loaded.plan, &self.telemetry);
+        let tls = loaded.files.name_servers.as_ref();
+        self.lookups.follow(&loaded.plan, tls, &self.telemetry);
         let upstreams: Vec<_> = loaded
             .plan
             .upstreams
@@ -140,12 +158,12 @@ impl Ground {
     fn upstream(&mut self, plan: &Arc<UpstreamPlan>, files: &Files, now: Instant) -> UpstreamLive {
         let handles = self.telemetry.upstream(&plan.name);
         let kept = self.gates.of(plan, files, &handles, now);
-        let answers: Vec<_> = plan
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| self.lookups.answer(&endpoint.source))
-            .collect();
-        let seats = Arc::new(self.seats(plan));
+        let named = |endpoint: &EndpointPlan| {
+            let live = self.lookups.answer(plan, &endpoint.source)?;
+            Named::new(&endpoint.source, live)
+        };
+        let names: Vec<_> = plan.endpoints.iter().map(named).collect();
+        let seats = Arc::new(self.seats(plan, &names));
         let ids = || seats.as_slice().iter().map(|seat| &seat.endpoint.id);
         let roster = Arc::new(Roster::new(
             Arc::clone(&seats),
@@ -164,32 +182,49 @@ impl Ground {
             found: kept.found,
             seats: Arc::clone(&seats),
             roster,
-            answers,
+            names: names.into_iter().flatten().collect(),
             handles,
         }
     }
 
-    /// A seat for every address, the first mention winning where one is named twice.
-    fn seats(&self, plan: &UpstreamPlan) -> Seats {
+    /// A seat for every address, the first mention winning where one is named twice. `names` stand beside the plan's
+    /// endpoints.
+    fn seats(&self, plan: &UpstreamPlan, names: &[Option<Named>]) -> Seats {
         let mut seats = BTreeMap::new();
-        for endpoint in &plan.endpoints {
-            let (name, addresses) = match &endpoint.source {
-                EndpointSource::Address(address) => (None, vec![*address]),
-                EndpointSource::Dns { name, port } => {
-                    let answer = self.lookups.answer(&endpoint.source).unwrap_or_default();
-                    let sockets = answer
-                        .addresses
-                        .iter()
-                        .map(|ip| SocketAddr::new(*ip, *port))
-                        .collect();
-                    (Some(&**name), sockets)
-                }
+        let mut add = |address: SocketAddr, seat: &dyn Fn(Arc<Endpoint>) -> Seat| {
+            let id = EndpointId::new(plan.name.clone(), address);
+            seats
+                .entry(id)
+                .or_insert_with_key(|id| seat(self.endpoints.get_or_new(id)));
+        };
+        for (EndpointPlan { source, weight }, named) in plan.endpoints.iter().zip(names) {
+            let weight = *weight;
+            if let EndpointSource::Address(address) = source {
+                add(*address, &|endpoint| Seat::new(endpoint, weight, None));
+                continue;
+            }
+            let Some(named) = named else {
+                continue;
             };
-            for address in addresses {
-                let id = EndpointId::new(plan.name.clone(), address);
-                seats.entry(id.clone()).or_insert_with(|| {
-                    Seat::new(self.endpoints.get_or_new(&id), endpoint.weight, name)
-                });
+            let shares = Shares::of(&named.answer.hosts);
+            for host in &*named.answer.hosts {
+                match (source, &host.service) {
+                    (EndpointSource::Dns { name, port }, _) => {
+                        let address = SocketAddr::new(host.address, *port);
+                        add(address, &|endpoint| {
+                            Seat::new(endpoint, weight, Some(&**name))
+                        });
+                    }
+                    (EndpointSource::Srv { name }, Some(service)) => {
+                        let weight = shares.weight(service, weight);
+                        let address = SocketAddr::new(host.address, service.port);
+                        add(address, &|endpoint| {
+                            Seat::new(endpoint, weight, Some(&*service.target))
+                                .of_service(name, service.priority)
+                        });
+                    }
+                    (EndpointSource::Srv { .. } | EndpointSource::Address(_), _) => {}
+                }
             }
         }
         Seats::new(seats.into_values(), plan.panic_threshold, plan.slow_start)

@@ -1,90 +1,136 @@
-//! One lookup loop for each name that the plan mentions.
+//! One lookup loop for each name that the plan mentions, and servers that are asked for it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    path::PathBuf,
     sync::Arc,
 };
 
+use rustls::ClientConfig;
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::standing::{EndpointsOf, Users};
 use crate::{
-    config::{DnsPlan, EndpointSource, Plan},
-    resolve::{Answer, Followed, Resolver, follow},
-    telemetry::{Telemetry, UpstreamHandles},
+    config::{DnsPlan, EndpointSource, NameServer, Plan, UpstreamPlan},
+    names::UpstreamName,
+    pool::Registry,
+    resolve::{Answer, Followed, Records, Resolver, follow},
+    telemetry::Telemetry,
 };
 
 /// The loops, and what each said last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lookups {
-    names: HashMap<Box<str>, Loop>,
-    resolver: Option<(DnsPlan, Arc<Resolver>)>,
+    names: HashMap<NameKey, Loop>,
+    resolvers: HashMap<Vec<NameServer>, Arc<Resolver>>,
+    /// What the resolvers and loops were made from.
+    plan: Option<DnsPlan>,
+    tls: Option<Arc<ClientConfig>>,
+    endpoints: Arc<Registry>,
     changed: Arc<Notify>,
     tasks: TaskTracker,
+}
+
+/// A name, what it is asked for, and of whom. Upstreams that agree in all three share one loop.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct NameKey {
+    name: Box<str>,
+    records: Records,
+    servers: Vec<NameServer>,
 }
 
 #[derive(Debug)]
 struct Loop {
     answer: watch::Receiver<Answer>,
+    users: Users,
     stop: CancellationToken,
 }
 
 // === impl Lookups ===
 
 impl Lookups {
+    /// No loop yet. `endpoints` knows how the hosts of names do.
+    pub(super) fn new(endpoints: Arc<Registry>) -> Self {
+        Self {
+            names: HashMap::new(),
+            resolvers: HashMap::new(),
+            plan: None,
+            tls: None,
+            endpoints,
+            changed: Arc::default(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
     /// Rings when any answer changed.
     pub(super) fn changed(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
     }
 
-    /// What `source` said last; `None` where it is an address.
-    pub(super) fn answer(&self, source: &EndpointSource) -> Option<Answer> {
-        match source {
-            EndpointSource::Address(_) => None,
-            EndpointSource::Dns { name, .. } => self
-                .names
-                .get(name)
-                .map(|followed| followed.answer.borrow().clone()),
-        }
+    /// What `source` of `upstream` says; `None` where it is an address.
+    pub(super) fn answer(
+        &self,
+        upstream: &UpstreamPlan,
+        source: &EndpointSource,
+    ) -> Option<watch::Receiver<Answer>> {
+        let servers = &self.servers_of(upstream);
+        let key = NameKey::of(source, servers)?;
+        self.names.get(&key).map(|followed| followed.answer.clone())
     }
 
-    /// Follows the names of `plan` and no other. Another `[dns]` starts every loop anew, from its last answer.
-    pub(super) fn follow(&mut self, plan: &Plan, telemetry: &Telemetry) {
-        let wanted = named(plan, telemetry);
-        if wanted.is_empty() {
-            self.stop();
-            self.names.clear();
-            return; // a resolver reads resolv.conf, and may complain of it
+    /// Follows the names of `plan` and no other. A loop starts anew, from its last answer, where `[dns]` is another
+    /// one, where other servers are asked, or where other upstreams use it. `tls` checks servers over TLS.
+    pub(super) fn follow(
+        &mut self,
+        plan: &Plan,
+        tls: Option<&Arc<ClientConfig>>,
+        telemetry: &Telemetry,
+    ) {
+        let restart = self.plan.as_ref() != Some(&plan.dns);
+        if restart {
+            self.resolvers.clear();
+            self.plan = Some(plan.dns.clone());
         }
-        let resolver = self.resolver(&plan.dns);
-        let restart = self
-            .resolver
-            .as_ref()
-            .is_none_or(|(_, running)| !Arc::ptr_eq(running, &resolver));
+        self.tls = tls.cloned(); // for resolvers to come; one that runs keeps what it has
+        let wanted = self.named(plan);
+        let unwanted: Vec<_> = self
+            .names
+            .keys()
+            .filter(|key| !wanted.contains_key(key))
+            .cloned()
+            .collect();
         let mut next = HashMap::new();
-        for (name, handles) in wanted {
-            let running = self.names.remove(&name);
-            let kept = match running {
-                Some(running) if !restart => running,
+        for (key, users) in wanted {
+            let kept = match self.names.remove(&key) {
+                Some(running) if !restart && running.users == users => running,
                 other => {
-                    let last = other.map(|old| {
-                        old.stop.cancel();
-                        old.answer.borrow().clone()
-                    });
-                    self.start(
-                        &name,
-                        last.unwrap_or_default(),
-                        &resolver,
-                        &plan.dns,
-                        handles,
-                    )
+                    let last = other
+                        .map(Loop::end)
+                        .or_else(|| self.last_of(&key, &unwanted));
+                    self.start(&key, last.unwrap_or_default(), users, &plan.dns, telemetry)
                 }
             };
-            next.insert(name, kept);
+            next.insert(key, kept);
         }
         self.stop();
+        self.resolvers
+            .retain(|servers, _| next.keys().any(|key| key.servers == *servers));
         self.names = next;
-        self.resolver = Some((plan.dns.clone(), resolver));
+    }
+
+    /// The files of the system that say how names are resolved; none where no name is.
+    pub(super) fn system_files(&self) -> BTreeSet<PathBuf> {
+        let resolvers = self.resolvers.values();
+        resolvers.flat_map(|resolver| resolver.files()).collect()
+    }
+
+    /// The files of the system may have changed: reads them again, off the loop that calls.
+    pub(super) fn look_again(&self) {
+        for resolver in self.resolvers.values() {
+            let resolver = Arc::clone(resolver);
+            self.tasks.spawn_blocking(move || resolver.look_again());
+        }
     }
 
     /// Ends every loop.
@@ -94,30 +140,69 @@ impl Lookups {
             .for_each(|followed| followed.stop.cancel());
     }
 
-    fn resolver(&self, plan: &DnsPlan) -> Arc<Resolver> {
-        match &self.resolver {
-            Some((running, resolver)) if running == plan => Arc::clone(resolver),
-            _ => Arc::new(Resolver::new(plan)),
+    /// The last answer to the same question, put to servers that nobody asks it any more.
+    fn last_of(&self, key: &NameKey, unwanted: &[NameKey]) -> Option<Answer> {
+        let mut unwanted = unwanted.iter();
+        let old = unwanted.find(|old| old.name == key.name && old.records == key.records)?;
+        Some(self.names.get(old)?.answer.borrow().clone())
+    }
+
+    fn servers_of(&self, upstream: &UpstreamPlan) -> Vec<NameServer> {
+        match (&*upstream.name_servers, &self.plan) {
+            ([], Some(plan)) => plan.servers.clone(),
+            (own, _) => own.to_vec(),
         }
     }
 
+    /// Every name of `plan`, with the upstreams that use it, and at which port.
+    fn named(&self, plan: &Plan) -> BTreeMap<NameKey, Users> {
+        let mut names: BTreeMap<NameKey, Users> = BTreeMap::new();
+        for upstream in plan.upstreams.values() {
+            let servers = self.servers_of(upstream);
+            for endpoint in &upstream.endpoints {
+                let Some(key) = NameKey::of(&endpoint.source, &servers) else {
+                    continue;
+                };
+                let port = match endpoint.source {
+                    EndpointSource::Dns { port, .. } => Some(port),
+                    EndpointSource::Srv { .. } | EndpointSource::Address(_) => None,
+                };
+                names
+                    .entry(key)
+                    .or_default()
+                    .insert((upstream.name.clone(), port));
+            }
+        }
+        names
+    }
+
     fn start(
-        &self,
-        name: &str,
+        &mut self,
+        key: &NameKey,
         last: Answer,
-        resolver: &Arc<Resolver>,
+        users: Users,
         plan: &DnsPlan,
-        handles: Vec<Arc<UpstreamHandles>>,
+        telemetry: &Telemetry,
     ) -> Loop {
         let (said, answer) = watch::channel(last);
         let stop = CancellationToken::new();
-        let (name, resolver, plan) = (Box::<str>::from(name), Arc::clone(resolver), plan.clone());
-        let (mut heard, changed, token) = (answer.clone(), Arc::clone(&self.changed), stop.clone());
+        let upstreams: BTreeSet<&UpstreamName> =
+            users.iter().map(|(upstream, _)| upstream).collect();
+        let handles: Vec<_> = upstreams
+            .into_iter()
+            .map(|name| telemetry.upstream(name))
+            .collect();
+        let standing = EndpointsOf::new(Arc::clone(&self.endpoints), users.clone());
+        let resolver = self.resolver(&key.servers, plan);
+        let (key, plan) = (key.clone(), plan.clone());
+        let (mut heard, changed, token) = (answer.clone(), self.changed(), stop.clone());
         self.tasks.spawn(async move {
             let followed = Followed {
-                name: &name,
+                name: &key.name,
+                records: key.records,
                 plan: &plan,
                 handles: &handles,
+                standing: &standing,
             };
             follow(followed, &resolver, &said, &token).await;
         });
@@ -126,28 +211,44 @@ impl Lookups {
                 changed.notify_one();
             }
         });
-        Loop { answer, stop }
+        Loop {
+            answer,
+            users,
+            stop,
+        }
+    }
+
+    fn resolver(&mut self, servers: &[NameServer], plan: &DnsPlan) -> Arc<Resolver> {
+        let tls = self.tls.as_ref();
+        let made = || Arc::new(Resolver::new(servers, &plan.resolv_conf, tls));
+        Arc::clone(self.resolvers.entry(servers.to_vec()).or_insert_with(made))
     }
 }
 
-/// Every name of `plan`, with the upstreams that count its lookups.
-fn named(plan: &Plan, telemetry: &Telemetry) -> BTreeMap<Box<str>, Vec<Arc<UpstreamHandles>>> {
-    let mut names: BTreeMap<Box<str>, Vec<_>> = BTreeMap::new();
-    for upstream in plan.upstreams.values() {
-        let mentioned: BTreeSet<_> = upstream
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| match &endpoint.source {
-                EndpointSource::Dns { name, .. } => Some(name),
-                EndpointSource::Address(_) => None,
-            })
-            .collect();
-        for name in mentioned {
-            names
-                .entry(name.clone())
-                .or_default()
-                .push(telemetry.upstream(&upstream.name));
-        }
+// === impl NameKey ===
+
+impl NameKey {
+    /// What `source` asks of `servers`; `None` where it is an address.
+    fn of(source: &EndpointSource, servers: &[NameServer]) -> Option<Self> {
+        let (name, records) = match source {
+            EndpointSource::Address(_) => return None,
+            EndpointSource::Dns { name, .. } => (name, Records::Addresses),
+            EndpointSource::Srv { name } => (name, Records::Services),
+        };
+        Some(Self {
+            name: name.clone(),
+            records,
+            servers: servers.to_vec(),
+        })
     }
-    names
+}
+
+// === impl Loop ===
+
+impl Loop {
+    /// Ends it, and returns what it said last.
+    fn end(self) -> Answer {
+        self.stop.cancel();
+        self.answer.borrow().clone()
+    }
 }

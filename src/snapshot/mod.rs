@@ -9,11 +9,15 @@ mod checks;
 mod found;
 mod gates;
 mod lookups;
+mod named;
 mod roster;
+mod services;
+mod standing;
 mod whole;
 
 pub use crate::admission::{FORGOTTEN, Remembered};
 pub use adopt::Ground;
 pub use found::Found;
+pub use named::{NameLive, Named};
 pub use roster::{Besides, Roster};
-pub use whole::{ConfigFacts, NameLive, RouteLive, Snapshot, Target, UpstreamLive};
+pub use whole::{ConfigFacts, RouteLive, Snapshot, Target, UpstreamLive};

@@ -73,7 +73,7 @@ impl Roster {
         free: &dyn Fn(&Lane, f32) -> bool,
     ) -> Option<Picked<'_>> {
         let candidates = Free {
-            seats: self.seats.at(Instant::now()),
+            seats: self.seats.at_besides(Instant::now(), tried),
             lanes: &self.lanes,
             tried,
             free,

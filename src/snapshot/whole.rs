@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
-use super::{Found, Roster};
+use super::{Found, Named, Roster};
 use crate::{
     admission::{FailedKeys, Gate, RateLimit, Remembered, RetryBudget, RouteNumber},
     balance::Turn,
-    config::{ConfigHash, EndpointSource, Plan, RoutePlan, UpstreamPlan},
+    config::{ConfigHash, Plan, RoutePlan, UpstreamPlan},
     names::{EndpointId, ListenerName, UpstreamName},
     pool::Seats,
-    resolve::{Answer, AnswerState},
+    resolve::Answer,
     route,
     telemetry::{RouteHandles, UpstreamHandles},
     upstream::Connector,
@@ -69,19 +69,6 @@ pub struct Target {
     pub handles: Arc<RouteHandles>,
 }
 
-/// A name that endpoints come from, to look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NameLive<'a> {
-    /// The name.
-    pub name: &'a str,
-    /// How many addresses it has.
-    pub addresses: usize,
-    /// Whether its last lookups failed, and an older answer serves or is too old to.
-    pub stale: bool,
-    /// What there is to say about it; empty where all is well.
-    pub why: String,
-}
-
 /// An upstream with its live state.
 #[derive(Debug)]
 pub struct UpstreamLive {
@@ -99,8 +86,8 @@ pub struct UpstreamLive {
     pub roster: Arc<Roster>,
     /// What its limit came to in the last hour.
     pub found: Arc<Found>,
-    /// What its names said last; empty where all endpoints are addresses.
-    pub answers: Vec<Answer>,
+    /// The names that its endpoints come from; empty where all are addresses.
+    pub names: Vec<Named>,
     /// How connections to it are made.
     pub connector: Arc<Connector>,
     /// What is counted of it.
@@ -147,35 +134,7 @@ impl UpstreamLive {
     /// What a name said that has no address; `None` where all names have some.
     #[must_use]
     pub fn unresolved(&self) -> Option<&Answer> {
-        self.answers.iter().find(|answer| answer.fault().is_some())
-    }
-
-    /// What its names said last.
-    pub fn names(&self) -> impl Iterator<Item = NameLive<'_>> {
-        let names = self
-            .plan
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| match &endpoint.source {
-                EndpointSource::Dns { name, .. } => Some(&**name),
-                EndpointSource::Address(_) => None,
-            });
-        names.zip(&self.answers).map(|(name, answer)| NameLive {
-            name,
-            addresses: answer.addresses.len(),
-            stale: matches!(
-                answer.state,
-                AnswerState::Stale { .. } | AnswerState::Expired(_)
-            ),
-            why: match answer.state {
-                AnswerState::Pending => "not looked up yet".into(),
-                AnswerState::Fresh => String::new(),
-                AnswerState::Stale { why, .. } => {
-                    format!("lookups fail ({why}): the last good answer serves")
-                }
-                AnswerState::Failed(why) => format!("never resolved ({why})"),
-                AnswerState::Expired(why) => format!("lookups fail for too long ({why})"),
-            },
-        })
+        let mut answers = self.names.iter().map(|named| &named.answer);
+        answers.find(|answer| answer.fault().is_some())
     }
 }

@@ -44,6 +44,7 @@ pub struct UpstreamHandles {
     checks_passed: Counter,
     checks_failed: Counter,
     lookups: Words,
+    name_events: Words,
 }
 
 /// What is counted of one listener.
@@ -135,6 +136,7 @@ impl Telemetry {
             checks_passed: recorder.counter(&catalog::HEALTH_CHECKS, [name, "passed"]),
             checks_failed: recorder.counter(&catalog::HEALTH_CHECKS, [name, "failed"]),
             lookups: Words::new(recorder, &catalog::DNS_LOOKUPS, name),
+            name_events: Words::new(recorder, &catalog::DNS_EVENTS, name),
         })
     }
 
@@ -254,9 +256,14 @@ impl UpstreamHandles {
         counter.increment(1);
     }
 
-    /// A name was looked up: `ok`, `error`, `timeout`, `empty`.
+    /// A name was looked up: `ok`, or how that failed.
     pub fn resolved(&self, result: &'static str) {
         self.lookups.increment(result);
+    }
+
+    /// Something happened to a name: `changed`, `held`, `stale`, ...
+    pub fn name_event(&self, event: &'static str) {
+        self.name_events.increment(event);
     }
 }
 

@@ -1,13 +1,14 @@
 //! The gateway in process, against scripted upstreams, over real sockets on port 0.
 
 #![allow(
+    dead_code,
     unreachable_pub,
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, and owns what it spawns"
+    reason = "a test fails by panicking, and owns what it spawns; not every part of `support` is used here"
 )]
 
 #[path = "../support/mod.rs"]

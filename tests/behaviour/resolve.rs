@@ -1,11 +1,13 @@
 //! Names followed against a real (scripted) DNS server.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use hickory_proto::{op::ResponseCode, rr::RecordType};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, pki_types::PrivatePkcs8KeyDer};
 use tidegate::{
-    config::DnsPlan,
-    resolve::{Answer, AnswerState, Followed, Resolver, Why, follow},
+    config::{DnsPlan, DnsTransport, NameServer},
+    resolve::{Answer, AnswerState, Followed, Records, Resolver, Why, follow},
 };
 use tokio::{
     sync::watch,
@@ -22,13 +24,22 @@ const CAP: Duration = Duration::from_secs(30);
 /// Looks up anew every few milliseconds.
 fn plan(servers: &[&DnsServer]) -> DnsPlan {
     DnsPlan {
-        servers: servers.iter().map(|server| server.address()).collect(),
+        servers: servers
+            .iter()
+            .map(|server| NameServer::plain(server.address()))
+            .collect(),
+        resolv_conf: "/no/such/file".into(),
         min_ttl: Duration::from_millis(20),
         max_ttl: Duration::from_millis(20),
         max_stale: Duration::from_secs(3600),
+        gone_after: NonZeroU32::new(3).unwrap(),
         hold: Duration::from_secs(3600),
         allow_addresses: Vec::new(),
     }
+}
+
+fn resolver(plan: &DnsPlan) -> Resolver {
+    Resolver::new(&plan.servers, &plan.resolv_conf, None)
 }
 
 /// A name that is followed until this is dropped.
@@ -40,19 +51,30 @@ struct Name {
 
 impl Name {
     fn follow(plan: DnsPlan) -> Self {
-        let resolver = Resolver::new(&plan).with_hosts_file("/no/such/file");
+        let resolver = Arc::new(resolver(&plan).with_hosts_file("/no/such/file"));
         Self::follow_by(resolver, plan, NAME)
     }
 
-    fn follow_by(resolver: Resolver, plan: DnsPlan, name: &'static str) -> Self {
+    fn follow_by(resolver: Arc<Resolver>, plan: DnsPlan, name: &'static str) -> Self {
+        Self::follow_for(resolver, plan, name, Records::Addresses)
+    }
+
+    fn follow_for(
+        resolver: Arc<Resolver>,
+        plan: DnsPlan,
+        name: &'static str,
+        records: Records,
+    ) -> Self {
         let (out, answer) = watch::channel(Answer::pending());
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
         let stopped = stop.clone();
         tracker.spawn(async move {
             let followed = Followed {
                 name,
+                records,
                 plan: &plan,
                 handles: &[],
+                standing: &(),
             };
             follow(followed, &resolver, &out, &stopped).await;
         });
@@ -75,11 +97,11 @@ impl Name {
 
     async fn has(&mut self, addresses: &[&str]) -> Answer {
         let addresses = set(addresses);
-        self.until(|answer| answer.addresses == addresses).await
+        self.until(|answer| answer.addresses() == addresses).await
     }
 
     fn has_now(&self, addresses: &[&str]) -> bool {
-        self.answer.borrow().addresses == set(addresses)
+        self.answer.borrow().addresses() == set(addresses)
     }
 }
 
@@ -89,7 +111,7 @@ impl Drop for Name {
     }
 }
 
-fn set(addresses: &[&str]) -> Arc<[IpAddr]> {
+fn set(addresses: &[&str]) -> Vec<IpAddr> {
     addresses.iter().map(|a| a.parse().unwrap()).collect()
 }
 
@@ -130,11 +152,14 @@ async fn a_name_that_is_not_there_at_first_recovers_by_itself() {
 #[tokio::test]
 async fn errors_are_told_apart() {
     let server = DnsServer::start().await;
+    server.says("b.internal", Reply::Alias("shop.internal.", 60));
     let mut name = Name::follow(plan(&[&server]));
     for (reply, why) in [
         (Reply::Code(ResponseCode::NXDomain), Why::NotFound),
         (Reply::Code(ResponseCode::ServFail), Why::ServerFailure),
-        (Reply::Code(ResponseCode::Refused), Why::ServerFailure),
+        (Reply::Code(ResponseCode::Refused), Why::Refused),
+        (Reply::Cut, Why::Truncated),
+        (Reply::Alias("b.internal.", 60), Why::AliasLoop),
         (Reply::Empty, Why::Empty),
         (Reply::addresses(["127.0.0.1", "::1"], 0), Why::Prohibited),
     ] {
@@ -181,7 +206,7 @@ async fn after_max_stale_a_name_has_no_addresses() {
     let mut name = Name::follow(plan);
     name.has(&["10.0.0.1"]).await;
     server.says(NAME, Reply::Code(ResponseCode::ServFail));
-    let answer = name.until(|answer| answer.addresses.is_empty()).await;
+    let answer = name.until(|answer| answer.hosts.is_empty()).await;
     assert_eq!(answer.state, AnswerState::Expired(Why::ServerFailure));
 }
 
@@ -193,8 +218,8 @@ async fn three_hundred_addresses_come_over_tcp() {
         .collect();
     server.says(NAME, Reply::Addresses(many, 0));
     let mut name = Name::follow(plan(&[&server]));
-    let answer = name.until(|answer| !answer.addresses.is_empty()).await;
-    assert_eq!(answer.addresses.len(), 300);
+    let answer = name.until(|answer| !answer.hosts.is_empty()).await;
+    assert_eq!(answer.hosts.len(), 300);
     assert!(server.asked().tcp > 0);
 }
 
@@ -206,7 +231,7 @@ async fn a_cut_answer_without_tcp_is_an_error_and_not_half_a_set() {
     name.has(&["10.0.0.1", "10.0.0.2"]).await;
     server.says(NAME, Reply::Cut);
     let answer = name.until(is_stale).await;
-    assert_eq!(answer.addresses.len(), 2);
+    assert_eq!(answer.hosts.len(), 2);
     assert!(server.asked().tcp > 0);
 }
 
@@ -219,7 +244,7 @@ async fn a_server_that_fails_sends_the_question_to_the_next_one() {
     let first = name
         .until(|answer| answer.state != AnswerState::Pending)
         .await;
-    assert_eq!(first.addresses, set(&["10.0.0.1"]));
+    assert_eq!(first.addresses(), set(&["10.0.0.1"]));
 }
 
 #[tokio::test]
@@ -231,7 +256,7 @@ async fn a_silent_server_is_left_for_one_that_answers() {
     let first = name
         .until(|answer| answer.state != AnswerState::Pending)
         .await;
-    assert_eq!(first.addresses, set(&["10.0.0.1"]));
+    assert_eq!(first.addresses(), set(&["10.0.0.1"]));
     let before = silent.asked().udp;
     good.is_asked(6).await;
     assert_eq!(
@@ -294,8 +319,8 @@ async fn a_shrinking_answer_is_held_until_it_is_seen_again() {
     let mut name = Name::follow(plan(&[&server]));
     name.has(&four).await;
     server.says(NAME, Reply::addresses(["10.0.0.9"], 0));
-    let doubted = name.until(|answer| answer.addresses.len() != 4).await;
-    assert_eq!(doubted.addresses.len(), 5, "what is new is used");
+    let doubted = name.until(|answer| answer.hosts.len() != 4).await;
+    assert_eq!(doubted.hosts.len(), 5, "what is new is used");
     name.has(&["10.0.0.9"]).await;
 }
 
@@ -316,7 +341,7 @@ async fn the_hosts_file_comes_first_and_is_read_again() {
     let hosts = folder.path().join("hosts");
     std::fs::write(&hosts, format!("10.9.9.9 {NAME}\n")).unwrap();
     let plan = plan(&[&server]);
-    let resolver = Resolver::new(&plan).with_hosts_file(&hosts);
+    let resolver = Arc::new(resolver(&plan).with_hosts_file(&hosts));
     let mut name = Name::follow_by(resolver, plan, NAME);
     name.has(&["10.9.9.9"]).await;
     assert_eq!(server.asked().udp, 0);
@@ -328,10 +353,165 @@ async fn the_hosts_file_comes_first_and_is_read_again() {
 async fn localhost_is_on_loopback_without_a_server() {
     let server = DnsServer::start().await;
     let plan = plan(&[&server]);
-    let resolver = Resolver::new(&plan).with_hosts_file("/no/such/file");
+    let resolver = Arc::new(resolver(&plan).with_hosts_file("/no/such/file"));
     let mut name = Name::follow_by(resolver, plan, "localhost");
     name.has(&["127.0.0.1", "::1"]).await;
     assert_eq!(server.asked().udp, 0);
+}
+
+#[tokio::test]
+async fn a_change_of_the_hosts_file_is_followed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts");
+    std::fs::write(&hosts, format!("10.9.9.9 {NAME}\n")).unwrap();
+    let server = DnsServer::start().await;
+    let mut plan = plan(&[&server]);
+    let hour = Duration::from_secs(3600);
+    (plan.min_ttl, plan.max_ttl, plan.hold) = (hour, hour, Duration::ZERO);
+    let asked = Arc::new(resolver(&plan).with_hosts_file(&hosts));
+    let mut name = Name::follow_by(Arc::clone(&asked), plan, NAME);
+    name.has(&["10.9.9.9"]).await;
+    std::fs::write(&hosts, format!("10.8.8.8 {NAME}\n")).unwrap();
+    asked.look_again();
+    name.has(&["10.8.8.8"]).await;
+}
+
+// === who is asked, and how ===
+
+/// An authority, and the config of a server whose certificate it gave to `name`.
+fn certified(name: &str, alpn: &[&str]) -> (Arc<ClientConfig>, ServerConfig) {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = params.self_signed(&key).unwrap().der().clone();
+    let issuer = Issuer::new(params, key);
+    let own = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&own, &issuer).unwrap().der().clone();
+    let mut server = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![leaf],
+            PrivatePkcs8KeyDer::from(own.serialize_der()).into(),
+        )
+        .unwrap();
+    server.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let mut roots = RootCertStore::empty();
+    roots.add(root).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(client), server)
+}
+
+/// Follows `NAME` at `server` over `transport`.
+fn over(server: &DnsServer, transport: DnsTransport, tls: Option<&Arc<ClientConfig>>) -> Name {
+    let mut plan = plan(&[]);
+    plan.servers = vec![NameServer {
+        address: server.address(),
+        transport,
+    }];
+    let asked =
+        Resolver::new(&plan.servers, &plan.resolv_conf, tls).with_hosts_file("/no/such/file");
+    Name::follow_by(Arc::new(asked), plan, NAME)
+}
+
+#[tokio::test]
+async fn over_tcp_nothing_is_asked_by_datagrams() {
+    let server = DnsServer::start().await;
+    server.says(NAME, Reply::addresses(["10.0.0.1"], 0));
+    over(&server, DnsTransport::Tcp, None)
+        .has(&["10.0.0.1"])
+        .await;
+    assert_eq!(server.asked().udp, 0);
+}
+
+#[tokio::test]
+async fn over_tls_a_server_with_the_right_certificate_is_asked() {
+    for name in ["dns.internal", "127.0.0.1"] {
+        let (tls, config) = certified(name, &[]);
+        let server = DnsServer::start_tls(config).await;
+        server.says(NAME, Reply::addresses(["10.0.0.1", "fd00::1"], 0));
+        let transport = DnsTransport::Tls { name: name.into() };
+        let mut followed = over(&server, transport, Some(&tls));
+        followed.has(&["10.0.0.1", "fd00::1"]).await;
+    }
+}
+
+#[tokio::test]
+async fn over_tls_a_server_with_the_certificate_of_another_is_asked_nothing() {
+    let (tls, config) = certified("other.internal", &[]);
+    let (stranger, _) = certified("dns.internal", &[]);
+    let server = DnsServer::start_tls(config).await;
+    server.says(NAME, Reply::addresses(["10.0.0.1"], 0));
+    for tls in [Some(&tls), Some(&stranger), None] {
+        let name = "dns.internal".into();
+        let mut followed = over(&server, DnsTransport::Tls { name }, tls);
+        followed
+            .until(|answer| answer.state == AnswerState::Failed(Why::ServerFailure))
+            .await;
+    }
+    assert_eq!(server.asked().tcp, 0);
+}
+
+#[tokio::test]
+async fn over_https_a_server_is_asked_by_http_2() {
+    let (tls, config) = certified("dns.internal", &["h2"]);
+    let server = DnsServer::start_tls(config).await;
+    server.says(NAME, Reply::addresses(["10.0.0.1", "fd00::1"], 0));
+    let transport = DnsTransport::Https {
+        name: "dns.internal".into(),
+        path: "/dns-query".into(),
+    };
+    let mut followed = over(&server, transport, Some(&tls));
+    followed.has(&["10.0.0.1", "fd00::1"]).await;
+    server.says(NAME, Reply::Code(ResponseCode::NXDomain));
+    followed.until(is_stale).await;
+}
+
+// === services ===
+
+#[tokio::test]
+async fn a_service_has_the_addresses_of_its_targets_with_what_the_records_say() {
+    let server = DnsServer::start().await;
+    let records = vec![(1, 10, 8080, "a.internal."), (2, 0, 8081, "b.internal.")];
+    server.says("_http._tcp.shop.internal", Reply::Services(records, 0));
+    server.says("a.internal", Reply::addresses(["10.0.0.1", "fd00::1"], 0));
+    server.says("b.internal", Reply::addresses(["10.0.0.2"], 0));
+    let plan = plan(&[&server]);
+    let asked = Arc::new(resolver(&plan).with_hosts_file("/no/such/file"));
+    let service = "_http._tcp.shop.internal";
+    let mut name = Name::follow_for(asked, plan, service, Records::Services);
+    let answer = name.until(|answer| answer.hosts.len() == 3).await;
+    let shown: Vec<_> = answer
+        .hosts
+        .iter()
+        .filter_map(|host| Some((host.to_string(), host.service.as_ref()?)))
+        .map(|(host, service)| {
+            (
+                host,
+                service.priority,
+                service.weight,
+                service.target.to_string(),
+            )
+        })
+        .collect();
+    let told = |host: &str, priority, weight, target: &str| {
+        (host.to_owned(), priority, weight, target.to_owned())
+    };
+    assert_eq!(
+        shown,
+        [
+            told("10.0.0.1:8080", 1, 10, "a.internal."),
+            told("10.0.0.2:8081", 2, 0, "b.internal."),
+            told("[fd00::1]:8080", 1, 10, "a.internal."),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! What clients, upstreams and operators may try, over real sockets. A test is named after its line in the list
-//! of adversaries: `c14` is a client's doing, `u07` an upstream's, `o04` an operator's.
+//! of adversaries: `c14` is a client's doing, `u07` an upstream's, `d04` a name server's, `o04` an operator's.
 
 #![allow(
     dead_code,
@@ -16,6 +16,7 @@
 mod support;
 
 mod clients;
+mod dns;
 mod heads;
 mod http2;
 mod machine;

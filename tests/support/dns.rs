@@ -1,4 +1,4 @@
-//! A DNS server over UDP and TCP on 127.0.0.1, whose replies are scripted and may change while it runs.
+//! A DNS server on 127.0.0.1, over UDP and TCP, TLS or HTTPS, whose replies are scripted and may change while it runs.
 //!
 //! A name without a script does not exist. Names are matched whatever their case and without a trailing dot.
 
@@ -14,16 +14,21 @@ use hickory_proto::{
     op::{Message, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
-        rdata::{A, AAAA, CNAME},
+        rdata::{A, AAAA, CNAME, SRV},
     },
 };
+use http_body_util::{BodyExt, Full};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, UdpSocket},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, UdpSocket},
     sync::watch,
     task::JoinSet,
+    time::{Duration, sleep},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// What the server says of a name.
 #[derive(Debug, Clone)]
@@ -33,6 +38,8 @@ pub(crate) enum Reply {
     Addresses(Vec<IpAddr>, u32),
     /// Another name.
     Alias(&'static str, u32),
+    /// SRV records, each a priority, a weight, a port and a target, with this TTL in seconds.
+    Services(Vec<(u16, u16, u16, &'static str)>, u32),
     /// An error code: `NXDomain`, `ServFail`, `Refused`, ...
     Code(ResponseCode),
     /// The name is there, but has nothing of what is asked for.
@@ -41,6 +48,12 @@ pub(crate) enum Reply {
     Silent,
     /// TC over UDP; over TCP the connection is closed without an answer.
     Cut,
+    /// The reply, after this time.
+    Late(Duration, Box<Reply>),
+    /// Over UDP: answers with another id, and with another question, that point elsewhere; then the reply.
+    Spoofed(Box<Reply>),
+    /// These bytes behind the question's id.
+    Raw(Vec<u8>),
 }
 
 /// A running server. Dropping it closes its sockets.
@@ -98,15 +111,39 @@ impl DnsServer {
         }
     }
 
+    /// The same over TLS alone: DNS over TLS, or, where ALPN says `h2`, over HTTPS.
+    pub(crate) async fn start_tls(config: rustls::ServerConfig) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("a bound socket");
+        let script = Arc::new(Script {
+            replies: Mutex::default(),
+            asked: watch::Sender::default(),
+        });
+        let mut tasks = JoinSet::new();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        tasks.spawn(serve_tls(listener, acceptor, script.clone()));
+        Self {
+            address,
+            script,
+            _tasks: tasks,
+        }
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on `name` has this reply, for A and AAAA.
+    /// From now on `name` has this reply, for A, AAAA, SRV and CNAME (an empty one, unless it is an alias).
     pub(crate) fn says(&self, name: &str, reply: Reply) {
-        self.says_of(name, RecordType::A, reply.clone());
-        self.says_of(name, RecordType::AAAA, reply);
+        for of in [
+            RecordType::A,
+            RecordType::AAAA,
+            RecordType::SRV,
+            RecordType::CNAME,
+        ] {
+            self.says_of(name, of, reply.clone());
+        }
     }
 
     /// From now on `name` has this reply to questions for `of`.
@@ -153,6 +190,7 @@ async fn bind() -> (UdpSocket, TcpListener) {
 
 async fn serve_udp(socket: UdpSocket, script: Arc<Script>) {
     let mut buffer = vec![0; 4096];
+    let (socket, mut late) = (Arc::new(socket), JoinSet::new());
     loop {
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else {
             continue; // the ICMP error of a client that is gone
@@ -161,21 +199,53 @@ async fn serve_udp(socket: UdpSocket, script: Arc<Script>) {
             continue;
         };
         script.asked.send_modify(|asked| asked.udp += 1);
-        let Some(mut answer) = script.answer(&question) else {
-            continue;
-        };
-        let most = usize::from(question.max_payload());
-        let bytes = answer.to_vec().expect("an answer");
-        let cut = matches!(script.reply(&question), Reply::Cut);
-        let bytes = if cut || bytes.len() > most {
+        let (socket, script) = (Arc::clone(&socket), Arc::clone(&script));
+        late.spawn(async move {
+            for bytes in datagrams(&question, &script).await {
+                socket.send_to(&bytes, client).await.ok();
+            }
+        });
+    }
+}
+
+/// What is sent for a question over UDP.
+async fn datagrams(question: &Message, script: &Script) -> Vec<Vec<u8>> {
+    let mut reply = script.reply(question);
+    if let Reply::Late(time, later) = reply {
+        sleep(time).await;
+        reply = *later;
+    }
+    let mut sent = Vec::new();
+    if let Reply::Spoofed(right) = reply {
+        let wrong = Reply::addresses(["10.66.66.66", "fd66::66"], 60);
+        let mut other_id = answer(question, &wrong).expect("an answer");
+        other_id.metadata.id = other_id.metadata.id.wrapping_add(1);
+        let mut other_question = answer(question, &wrong).expect("an answer");
+        other_question.queries.clear();
+        let mut query = question.queries.first().expect("a question").clone();
+        query.set_name(Name::from_str("other.internal.").expect("a name"));
+        other_question.add_query(query);
+        sent.extend([other_id, other_question].map(|wrong| wrong.to_vec().expect("an answer")));
+        reply = *right;
+    }
+    if let Reply::Raw(bytes) = &reply {
+        return vec![[&question.metadata.id.to_be_bytes()[..], bytes].concat()];
+    }
+    let Some(mut answer) = answer(question, &reply) else {
+        return sent;
+    };
+    let bytes = answer.to_vec().expect("an answer");
+    let cut = matches!(reply, Reply::Cut);
+    sent.push(
+        if cut || bytes.len() > usize::from(question.max_payload()) {
             answer.answers.clear();
             answer.metadata.truncation = true;
             answer.to_vec().expect("an answer")
         } else {
             bytes
-        };
-        socket.send_to(&bytes, client).await.ok();
-    }
+        },
+    );
+    sent
 }
 
 async fn serve_tcp(listener: TcpListener, script: Arc<Script>) {
@@ -188,17 +258,66 @@ async fn serve_tcp(listener: TcpListener, script: Arc<Script>) {
     }
 }
 
-async fn serve_connection(mut stream: TcpStream, script: &Script) -> io::Result<()> {
+async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, script: Arc<Script>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (acceptor, script) = (acceptor.clone(), script.clone());
+        connections.spawn(async move {
+            let Ok(stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                serve_https(stream, script).await;
+            } else {
+                serve_connection(stream, &script).await.ok();
+            }
+        });
+    }
+}
+
+/// DNS over HTTPS (RFC 8484): a question is the body of a POST to `/dns-query`.
+async fn serve_https(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    script: Arc<Script>,
+) {
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let script = script.clone();
+        async move {
+            assert_eq!(request.uri().path(), "/dns-query");
+            let bytes = request.into_body().collect().await?.to_bytes();
+            let question = Message::from_vec(&bytes).expect("a question");
+            script.asked.send_modify(|asked| asked.tcp += 1);
+            let answer = answer(&question, &script.reply(&question)).expect("an answer");
+            let body = Full::<bytes::Bytes>::from(answer.to_vec().expect("an answer"));
+            let mut response = http::Response::new(body);
+            let kind = http::HeaderValue::from_static("application/dns-message");
+            response
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, kind);
+            Ok::<_, hyper::Error>(response)
+        }
+    });
+    let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    http.serve_connection(TokioIo::new(stream), service)
+        .await
+        .ok();
+}
+
+async fn serve_connection(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    script: &Script,
+) -> io::Result<()> {
     loop {
         let length = stream.read_u16().await?;
         let mut bytes = vec![0; usize::from(length)];
         stream.read_exact(&mut bytes).await?;
         let question = Message::from_vec(&bytes).map_err(io::Error::other)?;
         script.asked.send_modify(|asked| asked.tcp += 1);
-        if matches!(script.reply(&question), Reply::Cut) {
+        let reply = script.reply(&question);
+        if matches!(reply, Reply::Cut) {
             return Ok(());
         }
-        let Some(answer) = script.answer(&question) else {
+        let Some(answer) = answer(&question, &reply) else {
             continue;
         };
         let bytes = answer.to_vec().map_err(io::Error::other)?;
@@ -219,34 +338,40 @@ impl Script {
         let unknown = Reply::Code(ResponseCode::NXDomain);
         replies.get(&key).cloned().unwrap_or(unknown)
     }
+}
 
-    /// `None`: say nothing.
-    fn answer(&self, question: &Message) -> Option<Message> {
-        let query = question.queries.first().expect("a question");
-        let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
-        answer.add_query(query.clone());
-        answer.metadata.recursion_available = true;
-        let mut add = |ttl, data| {
-            answer.add_answer(Record::from_rdata(query.name().clone(), ttl, data));
-        };
-        match self.reply(question) {
-            Reply::Silent => return None,
-            Reply::Empty | Reply::Cut => {}
-            Reply::Code(code) => answer.metadata.response_code = code,
-            Reply::Alias(target, ttl) => {
-                let target = Name::from_str(target).expect("a name");
-                add(ttl, RData::CNAME(CNAME(target)));
+/// The message that `reply` is; `None`: say nothing.
+fn answer(question: &Message, reply: &Reply) -> Option<Message> {
+    let query = question.queries.first().expect("a question");
+    let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
+    answer.add_query(query.clone());
+    answer.metadata.recursion_available = true;
+    let mut add = |ttl, data| {
+        answer.add_answer(Record::from_rdata(query.name().clone(), ttl, data));
+    };
+    let name = |text| Name::from_str(text).expect("a name");
+    match reply {
+        Reply::Silent | Reply::Raw(_) => return None,
+        Reply::Empty | Reply::Cut => {}
+        Reply::Code(code) => answer.metadata.response_code = *code,
+        Reply::Alias(target, ttl) => add(*ttl, RData::CNAME(CNAME(name(target)))),
+        Reply::Late(_, reply) | Reply::Spoofed(reply) => return self::answer(question, reply),
+        Reply::Services(records, ttl) => {
+            let of = query.query_type() == RecordType::SRV;
+            for (priority, weight, port, target) in records.iter().filter(|_| of) {
+                let data = SRV::new(*priority, *weight, *port, name(target));
+                add(*ttl, RData::SRV(data));
             }
-            Reply::Addresses(addresses, ttl) => {
-                for address in addresses {
-                    match (address, query.query_type()) {
-                        (IpAddr::V4(v4), RecordType::A) => add(ttl, RData::A(A(v4))),
-                        (IpAddr::V6(v6), RecordType::AAAA) => add(ttl, RData::AAAA(AAAA(v6))),
-                        _ => {}
-                    }
+        }
+        Reply::Addresses(addresses, ttl) => {
+            for address in addresses {
+                match (address, query.query_type()) {
+                    (IpAddr::V4(v4), RecordType::A) => add(*ttl, RData::A(A(*v4))),
+                    (IpAddr::V6(v6), RecordType::AAAA) => add(*ttl, RData::AAAA(AAAA(*v6))),
+                    _ => {}
                 }
             }
         }
-        Some(answer)
     }
+    Some(answer)
 }

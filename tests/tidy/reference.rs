@@ -79,7 +79,7 @@ const ADMIN: &[(&str, &str, &str)] = &[
     (
         "GET",
         "/api/v1/upstreams",
-        "Each upstream with its endpoints, and why each is in or out.",
+        "Each upstream with its endpoints, and why each is in or out; of each name what is in force, and since when.",
     ),
     ("GET", "/api/v1/limits", "Each limit with its fill."),
     (

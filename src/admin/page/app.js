@@ -156,6 +156,7 @@ function updateUpstream(box, upstream) {
       say(label, name.name);
       chip(state, name.stale ? "stale" : "resolved", `${name.addresses} ${name.addresses === 1 ? "address" : "addresses"}${name.stale ? ", stale" : ""}`);
       say(why, name.why);
+      item.title = name.in_force;
     });
   const table = box.querySelector("table");
   reconcile(table.tBodies[0], upstream.endpoints, (endpoint) => endpoint.address,

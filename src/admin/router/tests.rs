@@ -53,6 +53,7 @@ impl Source for Fake {
         let endpoint = |address: &str, state: EndpointState, why: &str| EndpointView {
             address: address.parse().unwrap(),
             weight: 1,
+            priority: 0,
             state,
             why: why.to_owned(),
             healthy: state != EndpointState::Down,
@@ -69,8 +70,15 @@ impl Source for Fake {
             max_waiting: 64,
             names: vec![NameView {
                 name: "shop.internal".to_owned(),
+                services: false,
                 addresses: 1,
+                doubted: 0,
                 stale: true,
+                stale_seconds: Some(90),
+                unchanged_seconds: Some(600),
+                next_lookup_seconds: Some(30),
+                in_force: "1 address, for 600 s, stale for 90 s; asked for again in 30 s"
+                    .to_owned(),
                 why: "timeout".to_owned(),
             }],
             endpoints: vec![
@@ -626,6 +634,8 @@ async fn the_scrape_holds_what_was_counted_and_what_lives_now() {
         "tidegate_concurrency_in_flight{upstream=\"shop\",endpoint=\"\"} 7",
         "tidegate_queue_depth{upstream=\"shop\"} 2",
         "tidegate_dns_stale{upstream=\"shop\",name=\"shop.internal\"} 1",
+        "tidegate_dns_stale_seconds{upstream=\"shop\",name=\"shop.internal\"} 90",
+        "tidegate_dns_addresses{upstream=\"shop\",name=\"shop.internal\"} 1",
     ] {
         assert!(
             page.lines().any(|have| have == line),

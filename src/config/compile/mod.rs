@@ -44,6 +44,8 @@ pub(super) struct Named {
     pub(super) token: Option<At<PathBuf>>,
     pub(super) listeners: Vec<(ListenerName, Vec<NamedPair>)>,
     pub(super) upstreams: Vec<NamedRoots>,
+    /// The first name server that is asked over TLS.
+    pub(super) encrypted_dns_at: Option<Span>,
 }
 
 /// A certificate and its key.
@@ -85,8 +87,11 @@ pub(super) fn compile(
     share::check(&upstreams, &routes, problems);
     conflict::equal_routes(&routes, problems);
     conflict::unused(&upstreams, &routes, problems);
+    let (dns, encrypted_at) = process::dns(&root.table_or_empty(&fields::DNS), folder);
+    let encrypted_of = |upstream: &upstream::Upstream| upstream.encrypted_dns_at;
     let named = Named {
         token,
+        encrypted_dns_at: encrypted_at.or_else(|| upstreams.iter().find_map(encrypted_of)),
         listeners: listeners
             .iter()
             .filter(|listener| listener.plan.tls.is_some())
@@ -102,7 +107,7 @@ pub(super) fn compile(
         log: process::log(&root.table_or_empty(&fields::LOG), folder),
         drain: process::drain(&root.table_or_empty(&fields::DRAIN)),
         errors: process::errors(&root.table_or_empty(&fields::ERRORS)),
-        dns: process::dns(&root.table_or_empty(&fields::DNS)),
+        dns,
         pressure: process::pressure(&root.table_or_empty(&fields::PRESSURE)),
         reload: change::reload(&root.table_or_empty(&fields::RELOAD)),
         history: change::history(&root.table_or_empty(&fields::HISTORY), folder),

@@ -6,11 +6,11 @@ use ipnet::IpNet;
 
 use super::Folder;
 use crate::config::{
-    AccessTarget, AdminPlan, DnsPlan, DrainPlan, ErrorsPlan, LogPlan, PressurePlan,
+    AccessTarget, AdminPlan, DnsPlan, DrainPlan, ErrorsPlan, LogPlan, NameServer, PressurePlan,
     fields::process as keys,
     problem::{At, Code, Problem, Problems, Span},
     row::Row,
-    value::{AccessTo, Network, time_text},
+    value::{AccessTo, AskedServer, Network, time_text},
 };
 
 /// The admin listener, and where its bind stands.
@@ -76,7 +76,11 @@ pub(super) fn errors(row: &Row<'_>) -> ErrorsPlan {
     }
 }
 
-pub(super) fn dns(row: &Row<'_>) -> DnsPlan {
+/// Where name servers are asked for, when the file does not say.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// The plan, and where the first server stands that is asked over TLS.
+pub(super) fn dns(row: &Row<'_>, folder: Folder<'_>) -> (DnsPlan, Option<Span>) {
     let (min_ttl, min_at) = row.placed(&keys::MIN_TTL);
     let (max_ttl, max_at) = row.placed(&keys::MAX_TTL);
     ordered(
@@ -84,20 +88,30 @@ pub(super) fn dns(row: &Row<'_>) -> DnsPlan {
         ("min_ttl", min_ttl, min_at),
         ("max_ttl", max_ttl, max_at),
     );
-    let servers = row.get(&keys::SERVERS).map(|list| list.it);
+    let (servers, encrypted) = name_servers(row.get(&keys::SERVERS));
     let allowed = row.get(&keys::ALLOW_ADDRESSES).map(|list| list.it);
-    DnsPlan {
-        servers: servers
-            .unwrap_or_default()
-            .into_iter()
-            .map(|server| server.it.0)
-            .collect(),
+    let resolv_conf = row.get(&keys::RESOLV_CONF);
+    let plan = DnsPlan {
+        servers,
+        resolv_conf: resolv_conf.map_or_else(|| RESOLV_CONF.into(), |file| folder.path(file).it),
         min_ttl,
         max_ttl,
         max_stale: row.value(&keys::MAX_STALE),
+        gone_after: row.value(&keys::GONE_AFTER),
         hold: row.value(&keys::HOLD),
         allow_addresses: networks(allowed.unwrap_or_default(), row.problems()),
-    }
+    };
+    (plan, encrypted)
+}
+
+/// The servers of a list, and where the first stands that is asked over TLS.
+pub(super) fn name_servers(
+    list: Option<At<Vec<At<AskedServer>>>>,
+) -> (Vec<NameServer>, Option<Span>) {
+    let list = list.map(|list| list.it).unwrap_or_default();
+    let encrypted = list.iter().find(|server| server.it.0.is_encrypted());
+    let at = encrypted.map(|server| server.at);
+    (list.into_iter().map(|server| server.it.0).collect(), at)
 }
 
 /// The networks of a list; one with bits beyond its prefix is probably mistyped.

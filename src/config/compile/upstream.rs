@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Folder, NamedPair, NamedRoots, concurrency,
     listener::{certificate_plan, pair},
-    process::ordered,
+    process::{name_servers, ordered},
 };
 use crate::{
     config::{
@@ -29,6 +29,8 @@ pub(super) struct Upstream {
     pub(super) has_mode: bool,
     /// Where `max_wait` stands.
     pub(super) max_wait_at: Option<Span>,
+    /// Where the first of its name servers stands that is asked over TLS.
+    pub(super) encrypted_dns_at: Option<Span>,
     tls: Option<Tls>,
 }
 
@@ -63,9 +65,13 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
     let limit = row.table_or_empty(&keys::CONCURRENCY);
     let (concurrency, max_wait_at) = concurrency::compile(&limit);
     let tls = row.table(&keys::TLS).map(|tls| self::tls(&tls, folder));
+    let dns = row.table(&keys::NAME_SERVERS);
+    let (name_servers, encrypted_dns_at) =
+        name_servers(dns.and_then(|dns| dns.get(&keys::SERVERS)));
     let plan = UpstreamPlan {
         name: UpstreamName::from(name.it),
         endpoints,
+        name_servers,
         protocol: row.value(&keys::PROTOCOL),
         balance: row.value(&keys::BALANCE),
         connect_timeout: row.value(&keys::CONNECT_TIMEOUT),
@@ -86,6 +92,7 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
         endpoints_at,
         has_mode: limit.has("mode"),
         max_wait_at,
+        encrypted_dns_at,
         tls,
     }
 }
@@ -97,6 +104,7 @@ fn endpoints(row: &Row<'_>) -> (Vec<EndpointPlan>, Vec<Span>) {
     for row in row.tables(&keys::ENDPOINTS) {
         let address = row.get(&keys::ADDRESS);
         let dns = row.get(&keys::DNS);
+        let srv = row.get(&keys::SRV);
         let weight = row.value(&keys::WEIGHT);
         let address = address.map(|at| at.map(|address| EndpointSource::Address(address.0)));
         let name = dns.map(|at| {
@@ -105,7 +113,8 @@ fn endpoints(row: &Row<'_>) -> (Vec<EndpointPlan>, Vec<Span>) {
                 port: dns.port,
             })
         });
-        let Some(source) = address.or(name) else {
+        let service = srv.map(|at| at.map(|service| EndpointSource::Srv { name: service.0 }));
+        let Some(source) = address.or(name).or(service) else {
             continue;
         };
         if let Some(first) = seen.insert(source.it.clone(), source.at) {

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    num::NonZeroU32,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use crate::config::{
     LogFormat,
     problem::At,
     shape::{Field, Preset, Section, Shape},
-    value::{AccessTo, FilePath, Listen, NameServer, Network, Word},
+    value::{AccessTo, AskedServer, FilePath, Listen, Network, Word},
 };
 
 pub(crate) static ADMIN: Section = Section::of(
@@ -92,25 +93,36 @@ pub(crate) static DETAILS: Preset<bool> = Preset::new(
 pub(crate) static DNS: Section = Section::of(
     "dns",
     "[dns]",
-    "How the names of `dns` endpoints are resolved and followed.",
+    "How the names of `dns` and `srv` endpoints are resolved and followed. An error keeps the last good answer.",
     &[
         &SERVERS,
+        &RESOLV_CONF,
         &MIN_TTL,
         &MAX_TTL,
         &MAX_STALE,
+        &GONE_AFTER,
         &HOLD,
         &ALLOW_ADDRESSES,
     ],
 );
-pub(crate) static SERVERS: Field<Vec<At<NameServer>>> = Field::optional(
+/// A name server, here and in `dns` of an upstream.
+pub(crate) const SERVER: Shape =
+    Shape::Text("an address like \"127.0.0.1:53\", or a URL like \"tls://192.0.2.1#dns.example\"");
+pub(crate) static SERVERS: Field<Vec<At<AskedServer>>> = Field::optional(
     "servers",
     Shape::List {
-        of: &Shape::Text("an address like \"127.0.0.1:53\""),
+        of: &SERVER,
         min: 0,
         max: 16,
     },
-    "those of /etc/resolv.conf",
-    "Name servers, each an address with a port (53 where it has none).",
+    "those of `resolv_conf`",
+    "Name servers, asked one after the other. `udp://`, `tcp://` (port 53), `tls://` (853) or `https://` (443, path `/dns-query`) before an address; an address alone is UDP, with TCP for answers that do not fit. The certificate of an encrypted one must hold the name after `#`, else the address, and come from an authority that the system trusts.",
+);
+pub(crate) static RESOLV_CONF: Field<FilePath> = Field::optional(
+    "resolv_conf",
+    Shape::Text("the path of a file"),
+    "`/etc/resolv.conf`",
+    "The file that names servers and search domains where `servers` is left out. It is read again when it changes.",
 );
 pub(crate) static MIN_TTL: Preset<Duration> = Preset::new(
     "min_ttl",
@@ -130,11 +142,17 @@ pub(crate) static MAX_STALE: Preset<Duration> = Preset::new(
     hours(1),
     "How long the last good answer serves while lookups fail.",
 );
+pub(crate) static GONE_AFTER: Preset<NonZeroU32> = Preset::new(
+    "gone_after",
+    Shape::Count { min: 1, max: 1000 },
+    super::upstream::count(3),
+    "So many answers in a row that the name does not exist, or has no address, are believed once `hold` has passed since the first: the name then has no servers. Any other answer or error begins the count anew.",
+);
 pub(crate) static HOLD: Preset<Duration> = Preset::new(
     "hold",
     time(Duration::ZERO, hours(1)),
     secs(30),
-    "How long an answer that drops more than half of the addresses is doubted.",
+    "How long servers that an answer lacks are kept at most, where it drops more than half of them: until the same answer is seen again. Servers that fail their checks, or are ejected, are not kept. `0s`: every answer is believed at once.",
 );
 pub(crate) static ALLOW_ADDRESSES: Field<Vec<At<Network>>> = Field::optional(
     "allow_addresses",

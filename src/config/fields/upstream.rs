@@ -5,8 +5,12 @@ use std::{num::NonZeroU32, time::Duration};
 use super::{hours, millis, secs, time};
 use crate::config::{
     BalancePolicy, HostPolicy, LawWord, UpstreamProtocol,
+    problem::At,
     shape::{Field, Nested, Preset, Section, Shape},
-    value::{CheckPath, ConcurrencyWord, FilePath, NameAndPort, ServerAddress, ServerHost, Word},
+    value::{
+        AskedServer, CheckPath, ConcurrencyWord, FilePath, NameAndPort, ServerAddress, ServerHost,
+        ServiceName, Word,
+    },
 };
 
 pub(crate) static UPSTREAM: Section = Section::of(
@@ -15,6 +19,7 @@ pub(crate) static UPSTREAM: Section = Section::of(
     "A group of servers that do the same work.",
     &[
         &ENDPOINTS,
+        &NAME_SERVERS,
         &PROTOCOL,
         &BALANCE,
         &CONNECT_TIMEOUT,
@@ -38,6 +43,12 @@ pub(crate) static ENDPOINTS: Nested = Nested::required(
         max: 1024,
     },
     "Where its servers are.",
+);
+pub(crate) static NAME_SERVERS: Nested = Nested::optional(
+    "dns",
+    Shape::Table(&UPSTREAM_DNS),
+    "those of `[dns]`",
+    "Who is asked for the names of its endpoints. `[dns]` says for all how answers are taken.",
 );
 pub(crate) static PROTOCOL: Preset<UpstreamProtocol> = Preset::new(
     "protocol",
@@ -119,32 +130,53 @@ pub(crate) static CONCURRENCY: Nested = Nested::optional(
 );
 
 pub(crate) static ENDPOINT: Section = Section {
-    later: &["srv"],
-    one_of: &["address", "dns"],
+    one_of: &["address", "dns", "srv"],
     ..Section::of(
         "endpoint",
         "an endpoint",
         "A server, or a name that stands for some.",
-        &[&ADDRESS, &DNS, &WEIGHT],
+        &[&ADDRESS, &DNS, &SRV, &WEIGHT],
     )
 };
 pub(crate) static ADDRESS: Field<ServerAddress> = Field::optional(
     "address",
     Shape::Text("an IP address with a port, like \"10.0.0.11:8080\""),
-    "`dns` is there",
+    "`dns` or `srv` is there",
     "The address of one server.",
 );
 pub(crate) static DNS: Field<NameAndPort> = Field::optional(
     "dns",
     Shape::Text("a name with a port, like \"shop.internal:8080\""),
-    "`address` is there",
-    "A name; each of its A and AAAA addresses is a server, followed as they change.",
+    "`address` or `srv` is there",
+    "A name; each of its A and AAAA addresses is a server, followed as they change. With a dot at its end (`shop.internal.:8080`) it is not looked for in search domains.",
+);
+pub(crate) static SRV: Field<ServiceName> = Field::optional(
+    "srv",
+    Shape::Text("the name of a service, like \"_http._tcp.shop.internal\""),
+    "`address` or `dns` is there",
+    "A service; each address of each target of its SRV records is a server, at the record's port and by its weight. Those of the lowest priority serve; the next ones serve while none of them can. TLS is checked by the service's own name (`shop.internal`) unless `server_name` says otherwise.",
 );
 pub(crate) static WEIGHT: Preset<NonZeroU32> = Preset::new(
     "weight",
     Shape::Count { min: 1, max: 1000 },
     NonZeroU32::MIN,
-    "Its share against the others'.",
+    "Its share against the others'. For `srv` the records' weights count, times this.",
+);
+
+pub(crate) static UPSTREAM_DNS: Section = Section::of(
+    "upstream_dns",
+    "dns of [upstreams.NAME]",
+    "Name servers of one upstream.",
+    &[&SERVERS],
+);
+pub(crate) static SERVERS: Field<Vec<At<AskedServer>>> = Field::required(
+    "servers",
+    Shape::List {
+        of: &super::process::SERVER,
+        min: 1,
+        max: 16,
+    },
+    "As in `[dns]`.",
 );
 
 pub(crate) static UPSTREAM_TLS: Section = Section::of(
@@ -332,7 +364,7 @@ const REQUESTS: Shape = Shape::Count {
     max: 1_000_000,
 };
 
-const fn count(number: u32) -> NonZeroU32 {
+pub(super) const fn count(number: u32) -> NonZeroU32 {
     match NonZeroU32::new(number) {
         Some(number) => number,
         None => NonZeroU32::MIN,

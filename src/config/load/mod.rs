@@ -24,6 +24,8 @@ pub struct Files {
     pub listeners: BTreeMap<ListenerName, Arc<rustls::ServerConfig>>,
     /// TLS of each upstream that speaks it: roots, our certificate, ALPN by the upstream's protocol.
     pub upstreams: BTreeMap<UpstreamName, Arc<rustls::ClientConfig>>,
+    /// How name servers over TLS are checked: by the system's roots. There where the config has any.
+    pub name_servers: Option<Arc<rustls::ClientConfig>>,
     /// What callers of the admin listener must show.
     pub admin_token: Option<Secret>,
     /// SHA-256 over the bytes of all named files; it changes when any of them does.
@@ -63,9 +65,13 @@ pub(super) fn load(named: &Named, problems: &Problems) -> Files {
             upstreams.insert(roots.upstream.clone(), Arc::new(config));
         }
     }
+    let name_servers = named
+        .encrypted_dns_at
+        .and_then(|at| tls::name_servers(at, &mut system, &reader));
     Files {
         listeners,
         upstreams,
+        name_servers: name_servers.map(Arc::new),
         admin_token,
         fingerprint: reader.hash.finalize().into(),
     }

@@ -15,7 +15,7 @@ use super::{Reader, pem};
 use crate::config::{
     UpstreamProtocol,
     compile::{NamedPair, NamedRoots},
-    problem::{Code, Problem},
+    problem::{Code, Problem, Span},
 };
 
 /// The system's certificate authorities, read when the first upstream wants them.
@@ -79,13 +79,26 @@ pub(super) fn client(
     Some(config)
 }
 
+/// TLS of name servers, the first of which stands at `at`.
+pub(super) fn name_servers(
+    at: Span,
+    system: &mut SystemRoots,
+    reader: &Reader<'_>,
+) -> Option<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .ok()?;
+    let config = builder.with_root_certificates(system.roots(at, reader));
+    Some(config.with_no_client_auth())
+}
+
 fn roots(
     named: &NamedRoots,
     system: &mut SystemRoots,
     reader: &mut Reader<'_>,
 ) -> Option<RootCertStore> {
     let Some(file) = &named.ca else {
-        return Some(system.roots(named, reader));
+        return Some(system.roots(named.at, reader));
     };
     let certificates = pem::certificates(file, reader)?;
     let mut store = RootCertStore::empty();
@@ -156,7 +169,8 @@ fn certified(
 // === impl SystemRoots ===
 
 impl SystemRoots {
-    fn roots(&mut self, named: &NamedRoots, reader: &Reader<'_>) -> RootCertStore {
+    /// The roots, for what stands at `at`.
+    fn roots(&mut self, at: Span, reader: &Reader<'_>) -> RootCertStore {
         if let Some(store) = &self.0 {
             return store.clone();
         }
@@ -166,7 +180,7 @@ impl SystemRoots {
             reader.problems.add(
                 Problem::warning(
                     Code::Dangerous,
-                    named.at,
+                    at,
                     "this machine has no certificate authorities: no server will be trusted",
                     "needs some",
                 )

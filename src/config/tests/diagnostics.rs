@@ -94,7 +94,7 @@ upstream = "app"
      --> tidegate.toml:5:1
       |
     5 | conect_timeout = "1s"
-      | ^^^^^^^^^^^^^^ expected one of: balance, concurrency, connect_timeout, ejection, endpoints, first_byte_timeout, health, host, idle_timeout, max_connection_age, panic_threshold, protocol, slow_start, tls
+      | ^^^^^^^^^^^^^^ expected one of: balance, concurrency, connect_timeout, dns, ejection, endpoints, first_byte_timeout, health, host, idle_timeout, max_connection_age, panic_threshold, protocol, slow_start, tls
       |
       = help: did you mean `connect_timeout`?
     "#);
@@ -114,26 +114,37 @@ upstream = "app"
      --> tidegate.toml:5:1
       |
     5 | max_body = "1MiB"
-      | ^^^^^^^^ expected one of: balance, concurrency, connect_timeout, ejection, endpoints, first_byte_timeout, health, host, idle_timeout, max_connection_age, panic_threshold, protocol, slow_start, tls
+      | ^^^^^^^^ expected one of: balance, concurrency, connect_timeout, dns, ejection, endpoints, first_byte_timeout, health, host, idle_timeout, max_connection_age, panic_threshold, protocol, slow_start, tls
       |
       = help: `max_body` belongs to [[routes]]
     "#);
 }
 
 #[test]
-fn a_key_of_a_later_version_is_not_available_yet() {
+fn a_name_server_is_given_by_its_address_and_a_service_without_a_port() {
     insta::assert_snapshot!(errors(r#"[[listeners]]
 bind = "127.0.0.1:8080"
+[dns]
+servers = ["tls://cloudflare-dns.com"]
 [upstreams.app]
-endpoints = [{ srv = "_http._tcp.shop.internal" }]
+endpoints = [{ srv = "_http._tcp.shop.internal:80" }]
 [[routes]]
 upstream = "app"
 "#), @r#"
-    error[C016]: `srv` is not available yet
-     --> tidegate.toml:4:16
+    error[C015]: `servers` must be an address like "127.0.0.1:53", or a URL like "tls://192.0.2.1#dns.example"
+     --> tidegate.toml:4:12
       |
-    4 | endpoints = [{ srv = "_http._tcp.shop.internal" }]
-      |                ^^^ this version cannot do it
+    4 | servers = ["tls://cloudflare-dns.com"]
+      |            ^^^^^^^^^^^^^^^^^^^^^^^^^^ a name server is given by its address
+      |
+      = help: the name that its certificate holds goes to the end: "tls://192.0.2.1#dns.example"
+    error[C015]: `srv` must be the name of a service, like "_http._tcp.shop.internal"
+     --> tidegate.toml:6:22
+      |
+    6 | endpoints = [{ srv = "_http._tcp.shop.internal:80" }]
+      |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ the records say the port
+      |
+      = help: write "_http._tcp.shop.internal"
     "#);
 }
 
@@ -146,7 +157,7 @@ endpoints = [{ weight = 2 }]
 [[routes]]
 upstream = "app"
 "#), @r#"
-    error[C017]: an endpoint needs one of: address, dns
+    error[C017]: an endpoint needs one of: address, dns, srv
      --> tidegate.toml:4:14
       |
     4 | endpoints = [{ weight = 2 }]

@@ -115,7 +115,7 @@ fn endpoints_are_kept_in_one_form() {
         EndpointSource::Address("10.0.0.1:80".parse().unwrap())
     );
     let name = EndpointSource::Dns {
-        name: "shop.internal".into(),
+        name: "shop.internal.".into(),
         port: 8080,
     };
     assert_eq!(endpoints[1].source, name);

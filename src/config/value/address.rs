@@ -15,11 +15,7 @@ pub(crate) struct Listen(pub(crate) SocketAddr);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ServerAddress(pub(crate) SocketAddr);
 
-/// A name server; port 53 where none is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NameServer(pub(crate) SocketAddr);
-
-/// A name and a port.
+/// A name and a port. A dot at the name's end is kept: the name is absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NameAndPort {
     pub(crate) name: Box<str>,
@@ -89,19 +85,6 @@ impl FromText for ServerAddress {
     }
 }
 
-impl FromText for NameServer {
-    fn from_text(text: &str) -> Result<Self, Wrong> {
-        let address = text
-            .parse::<SocketAddr>()
-            .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)));
-        match address {
-            Ok(address) if address.port() != 0 => Ok(Self(canonical(address))),
-            Ok(_) => Err(Wrong::because("the port must be 1 to 65535")),
-            Err(_) => Err(Wrong::form()),
-        }
-    }
-}
-
 impl FromText for NameAndPort {
     fn from_text(text: &str) -> Result<Self, Wrong> {
         if text.parse::<SocketAddr>().is_ok() {
@@ -124,7 +107,7 @@ impl FromText for NameAndPort {
             _ => return Err(Wrong::because("the port must be 1 to 65535")),
         };
         Ok(Self {
-            name: host::name(name)?.into(),
+            name: host::dns_name(name)?.into(),
             port,
         })
     }
@@ -145,7 +128,7 @@ impl FromText for Network {
     }
 }
 
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
@@ -213,7 +196,7 @@ mod tests {
         assert_eq!(
             named,
             Ok(NameAndPort {
-                name: "shop.internal".into(),
+                name: "shop.internal.".into(),
                 port: 8080
             })
         );

@@ -73,6 +73,15 @@ pub(super) fn name(text: &str) -> Result<String, Wrong> {
     Ok(name.to_owned())
 }
 
+/// The same, but a dot at its end is kept: in DNS it says that the name is absolute.
+pub(super) fn dns_name(text: &str) -> Result<String, Wrong> {
+    let mut name = name(text)?;
+    if text.ends_with('.') {
+        name.push('.');
+    }
+    Ok(name)
+}
+
 fn check_label(label: &str) -> Result<(), Wrong> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if label.is_empty() {

@@ -3,6 +3,7 @@
 mod address;
 mod host;
 mod http;
+mod name_server;
 mod overload;
 mod path;
 mod scalar;
@@ -19,9 +20,10 @@ use super::{
     shape::Shape,
 };
 
-pub(crate) use address::{Listen, NameAndPort, NameServer, Network, ServerAddress};
+pub(crate) use address::{Listen, NameAndPort, Network, ServerAddress};
 pub(crate) use host::Host;
 pub(crate) use http::{FieldName, FieldValue, RedirectTo, ServerHost, Verb};
+pub(crate) use name_server::{AskedServer, ServiceName};
 pub(crate) use overload::{GRPC_CODES, GrpcCode, HedgeTime, Portion, Tenant, share_text};
 pub(crate) use path::{CheckPath, UrlPath};
 pub(crate) use scalar::{Pairs, grouped};

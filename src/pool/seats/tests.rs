@@ -111,3 +111,82 @@ async fn the_view_shows_how_long_an_endpoint_takes_and_nothing_of_one_never_aske
     seats.get(1).unwrap().endpoint.failed(now);
     assert!(seats.at(now).view(1).peak > seats.at(now).view(0).peak);
 }
+
+/// Seats of these priorities, all healthy.
+fn ranked(registry: &Registry, priorities: &[u16], panic_threshold: f64) -> Seats {
+    let seats = (1_u16..).zip(priorities).map(|(port, priority)| {
+        let id = EndpointId::new("shop".into(), ([10, 0, 0, 1], port).into());
+        let endpoint = registry.get_or_new(&id);
+        Seat::new(endpoint, NonZeroU32::MIN, Some("a.shop."))
+            .of_service("_http._tcp.shop.internal", *priority)
+    });
+    Seats::new(seats, panic_threshold, SLOW_START)
+}
+
+/// Takes the endpoint at `index` out, as a check that fails does.
+fn down(seats: &Seats, index: usize, now: Instant) {
+    let plan = crate::config::HealthPlan {
+        path: None,
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(1),
+        unhealthy_after: NonZeroU32::MIN,
+        healthy_after: NonZeroU32::MIN,
+    };
+    let health = &seats.get(index).unwrap().endpoint.health;
+    health.checked(Err(crate::health::CheckFailure::Timeout), &plan, now);
+}
+
+fn serving(seats: &Seats, tried: &[usize], now: Instant) -> Vec<usize> {
+    let at = seats.at_besides(now, tried);
+    (0..at.len())
+        .filter(|index| at.view(*index).can_serve)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_higher_priority_number_serves_only_while_no_lower_one_can() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let seats = ranked(&registry, &[5, 0, 0, 9], 0.0);
+    assert_eq!(serving(&seats, &[], now), [1, 2]);
+    down(&seats, 1, now);
+    assert_eq!(serving(&seats, &[], now), [2]);
+    down(&seats, 2, now);
+    assert_eq!(serving(&seats, &[], now), [0]);
+    down(&seats, 0, now);
+    assert_eq!(serving(&seats, &[], now), [3]);
+    down(&seats, 3, now);
+    assert_eq!(serving(&seats, &[], now), [0; 0]);
+    assert!(!seats.can_serve(now));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_tried_all_of_one_priority_goes_to_the_next() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let seats = ranked(&registry, &[0, 1], 0.0);
+    assert_eq!(serving(&seats, &[], now), [0]);
+    assert_eq!(serving(&seats, &[0], now), [1]);
+    assert_eq!(serving(&seats, &[0, 1], now), [0], "again from the start");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_priority_in_panic_gives_way_to_one_that_is_not() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let seats = ranked(&registry, &[0, 0, 0, 1, 1], 0.5);
+    down(&seats, 0, now);
+    down(&seats, 1, now);
+    assert_eq!(serving(&seats, &[], now), [3, 4]);
+    down(&seats, 3, now);
+    down(&seats, 4, now);
+    assert_eq!(serving(&seats, &[], now), [0, 1, 2], "all of it, in panic");
+    down(&seats, 2, now);
+    assert_eq!(serving(&seats, &[], now), [0, 1, 2], "nobody can");
+    assert!(seats.can_serve(now));
+}
+
+#[test]
+fn a_target_is_checked_by_the_name_of_its_service() {
+    let seats = ranked(&Registry::new(), &[0], 0.0);
+    let seat = seats.get(0).unwrap();
+    assert_eq!(seat.server_name.to_str(), "shop.internal");
+    assert_eq!(seat.authority, "a.shop:1");
+}

@@ -1,7 +1,9 @@
+use std::{cell::RefCell, net::IpAddr, num::NonZeroU32};
+
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::*;
-use crate::resolve::Family;
+use crate::resolve::{Family, Found, Service};
 
 const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -10,9 +12,11 @@ const fn seconds(n: u64) -> Duration {
 fn plan() -> DnsPlan {
     DnsPlan {
         servers: Vec::new(),
+        resolv_conf: "/no/such/file".into(),
         min_ttl: seconds(1),
         max_ttl: seconds(300),
         max_stale: seconds(3600),
+        gone_after: NonZeroU32::new(3).unwrap(),
         hold: seconds(30),
         allow_addresses: Vec::new(),
     }
@@ -32,6 +36,8 @@ struct Moved {
     plan: DnsPlan,
     now: Instant,
     rng: StdRng,
+    /// Addresses whose checks fail.
+    out: RefCell<Vec<IpAddr>>,
 }
 
 impl Moved {
@@ -42,6 +48,7 @@ impl Moved {
             plan: plan(),
             now,
             rng: StdRng::seed_from_u64(7),
+            out: RefCell::default(),
         }
     }
 
@@ -57,7 +64,14 @@ impl Moved {
     }
 
     fn hears(&mut self, result: Result<Found, Why>) -> Step {
-        self.held.heard(result, &self.plan, self.now, &mut self.rng)
+        self.hears_all(result.map(Heard::from))
+    }
+
+    fn hears_all(&mut self, result: Result<Heard, Why>) -> Step {
+        let out = &self.out;
+        let is_out = |host: &Host| out.borrow().contains(&host.address);
+        self.held
+            .heard(result, is_out, &self.plan, self.now, &mut self.rng)
     }
 
     fn fails(&mut self, why: Why) -> Step {
@@ -89,7 +103,7 @@ impl Moved {
     }
 
     fn holds(&self) -> Vec<IpAddr> {
-        self.held.addresses.to_vec()
+        self.held.answer(None).addresses()
     }
 
     fn holds_v4(&self, lasts: impl IntoIterator<Item = u8>) -> bool {
@@ -140,19 +154,29 @@ fn a_ttl_is_clamped() {
 #[test]
 fn the_same_answer_keeps_the_very_same_addresses() {
     let mut it = Moved::holding(3);
-    let before = it.held.addresses.clone();
+    let before = it.held.shown.clone();
     it.finds([2, 3, 1]);
-    assert!(Arc::ptr_eq(&before, &it.held.addresses));
+    assert!(Arc::ptr_eq(&before, &it.held.shown));
 }
 
 #[test]
-fn a_name_that_moves_is_followed_at_once() {
+fn a_name_that_moves_serves_from_both_places_until_the_move_is_seen_again() {
     let mut it = Moved::holding(1);
-    assert_eq!(it.finds([9]).doubted, 0);
+    assert_eq!(it.finds([9]).doubted, 1);
+    assert!(it.holds_v4([1, 9]));
+    it.finds([9]);
     assert!(it.holds_v4([9]));
-    it.finds([7, 8]);
-    it.finds([5, 6]);
-    assert!(it.holds_v4([5, 6]));
+}
+
+#[test]
+fn the_time_since_when_the_hosts_are_what_they_are_is_told() {
+    let mut it = Moved::holding(2);
+    let first = it.now;
+    it.passes(10);
+    it.finds([1, 2]);
+    assert_eq!(it.held.answer(None).since, Some(first));
+    it.finds([1, 2, 3]);
+    assert_eq!(it.held.answer(None).since, Some(it.now));
 }
 
 // === the shrink guard ===
@@ -165,9 +189,12 @@ fn half_of_the_addresses_may_go_at_once() {
 }
 
 #[test]
-fn an_answer_with_less_than_half_is_doubted() {
+fn an_answer_that_drops_more_than_half_is_doubted() {
     let mut it = Moved::holding(10);
-    assert_eq!(it.finds(1..=4).doubted, 6);
+    let step = it.finds(1..=4);
+    assert_eq!((step.doubted, step.doubt_begins), (6, true));
+    assert_eq!(it.held.answer(None).doubted, 6);
+    assert!(!it.finds(1..=3).doubt_begins, "told twice");
     assert!(it.holds_v4(1..=10));
     assert_eq!(it.state(), AnswerState::Fresh);
 }
@@ -198,14 +225,44 @@ fn a_doubt_ends_when_the_set_is_whole_again() {
 }
 
 #[test]
-fn answers_that_keep_changing_are_believed_after_the_hold() {
+fn what_every_answer_lacks_for_the_hold_goes_though_answers_keep_changing() {
     let mut it = Moved::holding(10);
     it.finds_for([1], 10);
     it.passes(29);
-    assert!(it.finds_for([2], 10).doubted > 0);
+    assert_eq!(it.finds_for([2], 10).doubted, 9);
     it.passes(1);
-    assert_eq!(it.finds_for([3], 10).doubted, 0);
-    assert!(it.holds_v4([3]));
+    it.finds_for([3], 10);
+    assert!(it.holds_v4([1, 2, 3]), "{:?}", it.holds());
+}
+
+#[test]
+fn a_set_that_flips_between_two_halves_is_their_union() {
+    let mut it = Moved::new();
+    it.finds_for([1, 2], 1);
+    for _ in 0..100 {
+        it.passes(1);
+        it.finds_for([3, 4], 1);
+        assert!(it.holds_v4([1, 2, 3, 4]));
+        it.passes(1);
+        let step = it.finds_for([1, 2], 1);
+        assert!(it.holds_v4([1, 2, 3, 4]));
+        assert!(step.wait >= seconds(1).mul_f64(1.0 - JITTER), "{step:?}");
+    }
+    it.passes(1);
+    it.finds_for([1, 2], 1);
+    assert!(it.holds_v4([1, 2]), "it came to rest");
+}
+
+#[test]
+fn hosts_that_fail_their_checks_are_not_kept_for_a_doubt() {
+    let mut it = Moved::holding(10);
+    it.out.borrow_mut().extend((4..=9).map(v4));
+    assert_eq!(it.finds([1, 9]).doubted, 3);
+    assert!(it.holds_v4([1, 2, 3, 9, 10]), "{:?}", it.holds());
+    let mut it = Moved::holding(10);
+    it.out.borrow_mut().extend((2..=10).map(v4));
+    assert_eq!(it.finds([1]).doubted, 0);
+    assert!(it.holds_v4([1]));
 }
 
 #[test]
@@ -214,6 +271,12 @@ fn a_doubt_is_looked_into_no_later_than_the_hold() {
     assert_eq!(it.finds_for([1], 300).wait, seconds(30));
     it.passes(20);
     assert_eq!(it.finds_for([2], 300).wait, seconds(10));
+    it.passes(10);
+    assert_eq!(
+        it.finds_for([3], 300).wait,
+        seconds(20),
+        "1 is lacking since then"
+    );
 }
 
 #[test]
@@ -252,7 +315,10 @@ fn errors_leave_the_last_good_set_in_force() {
     for why in [
         Why::NotFound,
         Why::ServerFailure,
+        Why::Refused,
         Why::Timeout,
+        Why::Truncated,
+        Why::AliasLoop,
         Why::Empty,
         Why::Prohibited,
     ] {
@@ -321,6 +387,68 @@ fn a_name_that_is_said_to_be_empty_keeps_its_set_for_the_hold_only() {
     it.passes(1);
     it.fails(Why::Empty);
     assert_eq!(it.state(), AnswerState::Expired(Why::Empty));
+}
+
+#[test]
+fn a_name_is_gone_only_after_it_was_said_so_often_and_for_the_hold() {
+    for why in [Why::NotFound, Why::Empty] {
+        let mut it = Moved::holding(2);
+        it.plan.gone_after = NonZeroU32::new(5).unwrap();
+        for _ in 0..4 {
+            it.fails(why);
+            it.passes(20);
+            assert!(it.holds_v4([1, 2]), "{why}");
+        }
+        it.fails(why);
+        assert_eq!(it.state(), AnswerState::Expired(why));
+    }
+    let mut it = Moved::holding(2);
+    for _ in 0..10 {
+        it.fails(Why::NotFound);
+        it.passes(2);
+    }
+    assert!(it.holds_v4([1, 2]), "the hold has not passed");
+    it.passes(9);
+    assert_eq!(
+        it.fails(Why::NotFound).wait,
+        seconds(1),
+        "the end is not slept through"
+    );
+}
+
+#[test]
+fn errors_do_not_count_as_gone() {
+    for why in [
+        Why::ServerFailure,
+        Why::Refused,
+        Why::Timeout,
+        Why::Truncated,
+        Why::AliasLoop,
+        Why::Prohibited,
+    ] {
+        let mut it = Moved::holding(2);
+        for _ in 0..100 {
+            it.fails(why);
+            it.passes(30);
+        }
+        assert!(it.holds_v4([1, 2]), "{why}");
+    }
+}
+
+#[test]
+fn an_answer_or_an_error_between_begins_the_count_anew() {
+    let mut it = Moved::holding(2);
+    it.fails(Why::NotFound);
+    it.fails(Why::NotFound);
+    it.passes(60);
+    it.fails(Why::ServerFailure);
+    it.fails(Why::NotFound);
+    assert!(it.holds_v4([1, 2]));
+    it.finds([1, 2]);
+    it.passes(60);
+    it.fails(Why::NotFound);
+    it.fails(Why::NotFound);
+    assert!(it.holds_v4([1, 2]));
 }
 
 #[test]
@@ -413,10 +541,62 @@ fn half_an_answer_is_asked_for_again_soon_but_less_and_less_often() {
     }
 }
 
+// === services ===
+
+fn service(last: u8, port: u16, weight: u16, target: &str) -> Host {
+    Host {
+        address: v4(last),
+        service: Some(Service {
+            port,
+            priority: 0,
+            weight,
+            target: target.into(),
+        }),
+    }
+}
+
+fn services(hosts: &[Host], unknown: Unknown) -> Result<Heard, Why> {
+    Ok(Heard {
+        hosts: hosts.to_vec(),
+        ttl: seconds(60),
+        unknown,
+    })
+}
+
+#[test]
+fn another_weight_is_the_same_host_and_another_port_is_another_one() {
+    let mut it = Moved::new();
+    it.hears_all(services(
+        &[service(1, 80, 1, "a."), service(2, 80, 1, "b.")],
+        Unknown::Nothing,
+    ));
+    let heavier = [service(1, 80, 9, "a."), service(2, 80, 9, "b.")];
+    assert_eq!(
+        it.hears_all(services(&heavier, Unknown::Nothing)).doubted,
+        0
+    );
+    assert_eq!(*it.held.shown, heavier);
+    let moved = [service(1, 81, 9, "a."), service(2, 81, 9, "b.")];
+    assert_eq!(it.hears_all(services(&moved, Unknown::Nothing)).doubted, 2);
+}
+
+#[test]
+fn a_target_of_which_nothing_is_heard_keeps_its_hosts() {
+    let mut it = Moved::new();
+    let both = [service(1, 80, 1, "a."), service(2, 80, 1, "b.")];
+    it.hears_all(services(&both, Unknown::Nothing));
+    let unknown = Unknown::Targets(vec!["b.".into()]);
+    it.hears_all(services(&both[..1], unknown.clone()));
+    assert_eq!(*it.held.shown, both);
+    it.passes(3600);
+    it.hears_all(services(&both[..1], unknown));
+    assert_eq!(*it.held.shown, both[..1], "after max_stale no more");
+}
+
 // === the cap, and going on ===
 
 #[test]
-fn of_too_many_addresses_always_the_same_ones_are_kept() {
+fn d10_of_too_many_addresses_always_the_same_ones_are_kept() {
     let many = |from: u32| Found {
         addresses: (from..from + 5000)
             .map(|n| IpAddr::from(n.to_be_bytes()))
@@ -428,13 +608,18 @@ fn of_too_many_addresses_always_the_same_ones_are_kept() {
     let step = it.hears(Ok(many(0x0a00_0000)));
     assert_eq!(step.left_out, 4000);
     assert_eq!(it.holds().len(), MAX_ADDRESSES);
-    let before = it.held.addresses.clone();
+    let before = it.held.shown.clone();
     let mut turned = many(0x0a00_0000);
     turned.addresses.reverse();
     it.hears(Ok(turned));
-    assert!(Arc::ptr_eq(&before, &it.held.addresses));
+    assert!(Arc::ptr_eq(&before, &it.held.shown));
     it.hears(Ok(many(0x0a00_0001))); // one goes, one comes
-    let kept = it.holds().iter().filter(|a| before.contains(a)).count();
+    let kept = it
+        .held
+        .shown
+        .iter()
+        .filter(|host| before.contains(host))
+        .count();
     assert!(kept >= MAX_ADDRESSES - 1, "{kept}");
 }
 

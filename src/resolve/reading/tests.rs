@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, SRV};
 
 use super::*;
 
@@ -82,6 +82,45 @@ fn a_ttl_with_its_sign_bit_set_is_zero() {
     );
 }
 
+fn srv(owner: &str, ttl: u32, priority: u16, weight: u16, port: u16, target: &str) -> Record {
+    let data = SRV::new(priority, weight, port, name(target));
+    Record::from_rdata(name(owner), ttl, RData::SRV(data))
+}
+
+#[test]
+fn targets_are_read_with_their_least_ttl_in_lower_case() {
+    let records = [
+        srv("_http._tcp.shop.", 60, 1, 5, 8080, "A.Shop."),
+        srv("_http._tcp.shop.", 20, 0, 0, 8081, "b.shop."),
+        srv("other.", 1, 0, 0, 80, "c.shop."),
+        a("a.shop.", 1, 1),
+    ];
+    let (targets, ttl) = read_targets(&name("_HTTP._tcp.shop."), &records).unwrap();
+    assert_eq!(ttl, Duration::from_secs(20));
+    let shown: Vec<_> = targets
+        .iter()
+        .map(|t| (&*t.name, t.port, t.priority, t.weight))
+        .collect();
+    assert_eq!(shown, [("a.shop.", 8080, 1, 5), ("b.shop.", 8081, 0, 0)]);
+}
+
+#[test]
+fn a_target_that_is_the_root_says_that_there_is_no_service() {
+    let none = srv("shop.", 60, 0, 0, 0, ".");
+    assert_eq!(
+        read_targets(&name("shop."), std::slice::from_ref(&none)),
+        Err(Why::Empty)
+    );
+    assert_eq!(read_targets(&name("shop."), &[]), Err(Why::Empty));
+    let beside = [
+        none,
+        srv("shop.", 60, 0, 0, 80, "a."),
+        srv("shop.", 60, 0, 0, 0, "b."),
+    ];
+    let (targets, _) = read_targets(&name("shop."), &beside).unwrap();
+    assert_eq!(targets.len(), 1);
+}
+
 #[test]
 fn both_families_are_joined_under_the_least_ttl() {
     let v6 = read(&name("shop."), &[aaaa("shop.", 10)]);
@@ -127,7 +166,8 @@ fn errors_of_the_resolver_are_told_apart() {
     let code = |code| NetError::Dns(DnsError::ResponseCode(code));
     assert_eq!(why(&NetError::Timeout), Why::Timeout);
     assert_eq!(why(&code(ResponseCode::ServFail)), Why::ServerFailure);
-    assert_eq!(why(&code(ResponseCode::Refused)), Why::ServerFailure);
+    assert_eq!(why(&code(ResponseCode::Refused)), Why::Refused);
+    assert_eq!(why(&NetError::Truncated), Why::Truncated);
     assert_eq!(why(&code(ResponseCode::FormErr)), Why::ServerFailure);
     assert_eq!(why(&code(ResponseCode::NXDomain)), Why::NotFound);
     assert_eq!(why(&NetError::NoConnections), Why::ServerFailure);

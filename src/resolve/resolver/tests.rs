@@ -1,6 +1,4 @@
-use std::{future::pending, str::FromStr};
-
-use tokio::time::Instant;
+use std::str::FromStr;
 
 use super::*;
 
@@ -49,26 +47,6 @@ fn underscores_are_part_of_names_and_nonsense_is_no_name() {
     assert_eq!(names(&format!("{long}.internal"), &[]), [""; 0]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_good_family_waits_a_short_time_for_the_other() {
-    let start = Instant::now();
-    let good = pin!(async { Ok::<_, ()>(1) });
-    let never = pin!(pending());
-    assert_eq!(both(good, never).await, (Some(Ok(1)), None));
-    let waited = start.elapsed();
-    assert!(waited >= OTHER_FAMILY_AFTER && waited < OTHER_FAMILY_AFTER * 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failed_family_waits_for_the_other_as_long_as_it_takes() {
-    let bad = pin!(async { Err::<u8, _>(1) });
-    let late = pin!(async {
-        sleep(SERVER_TIMEOUT).await;
-        Ok(2)
-    });
-    assert_eq!(both(late, bad).await, (Some(Ok(2)), Some(Err(1))));
-}
-
 #[tokio::test]
 async fn localhost_needs_neither_file_nor_server() {
     let found = local(Path::new("/no/such/file"), "localhost")
@@ -80,4 +58,51 @@ async fn localhost_needs_neither_file_nor_server() {
         local(Path::new("/no/such/file"), "shop.internal").await,
         None
     );
+}
+
+#[test]
+fn a_changed_resolv_conf_is_read_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("resolv.conf");
+    std::fs::write(&file, "search a.lan\nnameserver 10.0.0.1\n").unwrap();
+    let resolver = Resolver::new(&[], &file, None).with_hosts_file(folder.path().join("hosts"));
+    let search = || {
+        resolver
+            .setup
+            .read()
+            .search
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let changes = resolver.changes();
+    resolver.look_again();
+    assert!(!changes.has_changed().unwrap(), "nothing changed");
+    std::fs::write(&file, "search b.lan\nnameserver 10.0.0.1\n").unwrap();
+    resolver.look_again();
+    assert_eq!(search(), ["b.lan"]);
+    assert!(changes.has_changed().unwrap());
+    for nobody in ["", "search c.lan\n"] {
+        std::fs::write(&file, nobody).unwrap();
+        resolver.look_again();
+        assert_eq!(search(), ["b.lan"], "{nobody:?}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    resolver.look_again();
+    assert_eq!(search(), ["b.lan"]);
+    assert_eq!(resolver.files().len(), 2);
+}
+
+#[test]
+fn a_changed_hosts_file_is_told_whoever_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts");
+    let server = NameServer::plain("10.0.0.1:53".parse().unwrap());
+    let resolver =
+        Resolver::new(&[server], &folder.path().join("none"), None).with_hosts_file(&hosts);
+    let changes = resolver.changes();
+    std::fs::write(&hosts, "10.0.0.9 shop\n").unwrap();
+    resolver.look_again();
+    assert!(changes.has_changed().unwrap());
+    assert_eq!(resolver.files(), [hosts]);
 }

@@ -64,6 +64,7 @@ fn busy() -> Arc<Telemetry> {
     upstream.ejected(EjectionCause::ConsecutiveFailures);
     upstream.checked(true);
     upstream.resolved("ok");
+    upstream.name_event("changed");
     let listener = telemetry.listener(&"web".into());
     listener.opened();
     listener.rejected("limit");

@@ -63,6 +63,7 @@ struct Script {
 fn plan(protocol: UpstreamProtocol) -> UpstreamPlan {
     UpstreamPlan {
         name: UpstreamName::from("shop"),
+        name_servers: Vec::new(),
         endpoints: Vec::new(),
         protocol,
         balance: BalancePolicy::LeastRequest,
