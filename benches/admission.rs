@@ -71,12 +71,11 @@ const ASK: Ask = Ask {
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let count = arguments.iter().position(|word| word == "--count");
-    match count.and_then(|at| arguments.get(at + 1)?.parse().ok()) {
-        Some(count) => pass(count),
-        None => {
-            crowd();
-            windows();
-        }
+    if let Some(count) = count.and_then(|at| arguments.get(at + 1)?.parse().ok()) {
+        pass(count);
+    } else {
+        crowd();
+        windows();
     }
 }
 

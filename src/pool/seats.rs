@@ -236,9 +236,11 @@ impl Seats {
 
     /// Whether so few of `seats` can serve that all of them should.
     fn panics<'a>(&self, seats: impl Iterator<Item = &'a Seat> + Clone, now: Instant) -> bool {
-        let healthy = || seats.clone().filter(|seat| seat.can_serve(now)).count();
-        self.panic_threshold > 0.0
-            && in_panic(healthy(), seats.clone().count(), self.panic_threshold)
+        if self.panic_threshold <= 0.0 {
+            return false;
+        }
+        let healthy = seats.clone().filter(|seat| seat.can_serve(now)).count();
+        in_panic(healthy, seats.count(), self.panic_threshold)
     }
 
     fn peers(&self, endpoint: &Endpoint, now: Instant) -> Peers {

@@ -59,11 +59,11 @@ pub(super) fn of_change(old: &Answer, new: &Answer, mut tell: impl FnMut(NameEve
         ) => tell(NameEvent::Recovered),
         // Told once: what fails next, or how, is in the metric of lookups.
         (AnswerState::Stale { .. }, AnswerState::Stale { .. })
-        | (AnswerState::Expired(_), AnswerState::Expired(_)) => {}
+        | (AnswerState::Expired(_), AnswerState::Expired(_))
+        | (_, AnswerState::Fresh | AnswerState::Pending) => {}
         (_, AnswerState::Stale { why, .. }) => tell(NameEvent::Stale(why)),
         (_, AnswerState::Expired(why)) => tell(NameEvent::Expired(why)),
         (_, AnswerState::Failed(why)) => tell(NameEvent::Unresolved(why)),
-        (_, AnswerState::Fresh | AnswerState::Pending) => {}
     }
 }
 
@@ -81,9 +81,9 @@ fn not_in<'a>(those: &Answer, of: &'a Answer) -> Vec<&'a Host> {
 impl NameEvent<'_> {
     /// Tells the log, and counts it for every upstream that uses the name.
     pub(super) fn emit(self, name: &str, handles: &[Arc<UpstreamHandles>]) {
-        handles
-            .iter()
-            .for_each(|handle| handle.name_event(self.word()));
+        for handle in handles {
+            handle.name_event(self.word());
+        }
         match self {
             Self::Changed {
                 count,

@@ -118,14 +118,13 @@ impl Resolver {
             return;
         }
         if seen.resolv_conf != now.resolv_conf {
-            match System::parse(&now.resolv_conf) {
-                Some(system) => {
-                    tracing::info!(servers = system.servers.len(), "resolv.conf changed");
-                    *self.setup.write() = Arc::new(Setup::of_system(system));
-                }
-                None => tracing::warn!(
+            if let Some(system) = System::parse(&now.resolv_conf) {
+                tracing::info!(servers = system.servers.len(), "resolv.conf changed");
+                *self.setup.write() = Arc::new(Setup::of_system(system));
+            } else {
+                tracing::warn!(
                     "resolv.conf names no server any more: those that it named are asked on"
-                ),
+                );
             }
         }
         *seen = now;

@@ -126,12 +126,12 @@ mod tests {
         }
     }
 
-    fn found(last: u8, ttl: u64) -> Result<Found, Why> {
-        Ok(Found {
+    fn found(last: u8, ttl: u64) -> Found {
+        Found {
             addresses: vec![[10, 0, 0, last].into()],
             ttl: Duration::from_secs(ttl),
             missing: None,
-        })
+        }
     }
 
     fn joined(asked: &[(&str, Result<Found, Why>)]) -> Result<Heard, Why> {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn each_address_of_each_target_is_a_host_at_the_records_port() {
-        let heard = joined(&[("a.", found(1, 30)), ("b.", found(2, 90))]).unwrap();
+        let heard = joined(&[("a.", Ok(found(1, 30))), ("b.", Ok(found(2, 90)))]).unwrap();
         let shown: Vec<_> = heard.hosts.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["10.0.0.1:80", "10.0.0.1:81", "10.0.0.2:80"]);
         assert_eq!(heard.ttl, Duration::from_secs(30));
@@ -159,12 +159,12 @@ mod tests {
     #[test]
     fn one_bad_target_does_not_lose_the_rest() {
         for why in [Why::NotFound, Why::Empty, Why::Prohibited] {
-            let heard = joined(&[("a.", Err(why)), ("b.", found(2, 90))]).unwrap();
+            let heard = joined(&[("a.", Err(why)), ("b.", Ok(found(2, 90)))]).unwrap();
             assert_eq!(heard.hosts.len(), 1);
             assert_eq!(heard.unknown, Unknown::Nothing, "{why}");
         }
         for why in [Why::Timeout, Why::ServerFailure] {
-            let heard = joined(&[("a.", Err(why)), ("b.", found(2, 90))]).unwrap();
+            let heard = joined(&[("a.", Err(why)), ("b.", Ok(found(2, 90)))]).unwrap();
             assert_eq!(heard.unknown, Unknown::Targets(vec!["a.".into()]), "{why}");
         }
     }

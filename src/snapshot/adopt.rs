@@ -68,8 +68,7 @@ impl Ground {
             endpoints,
             gates: Gates::default(),
             limits: HashMap::new(),
-    admission::{FailedKeys, RateLimit, Remembered, RouteNumber},
-    config::{ActionPlan, EndpointPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
+            failed_keys: HashMap::new(),
             checks: Checks::default(),
         }
     }

@@ -136,14 +136,10 @@ impl DnsServer {
 
     /// From now on `name` has this reply, for A, AAAA, SRV and CNAME (an empty one, unless it is an alias).
     pub(crate) fn says(&self, name: &str, reply: Reply) {
-        for of in [
-            RecordType::A,
-            RecordType::AAAA,
-            RecordType::SRV,
-            RecordType::CNAME,
-        ] {
+        for of in [RecordType::A, RecordType::AAAA, RecordType::SRV] {
             self.says_of(name, of, reply.clone());
         }
+        self.says_of(name, RecordType::CNAME, reply);
     }
 
     /// From now on `name` has this reply to questions for `of`.

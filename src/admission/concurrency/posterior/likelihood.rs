@@ -126,7 +126,7 @@ impl Evidence {
 
 impl Stretched {
     /// How well the slowness that suits this capacity best explains the window.
-    fn best(&self, temper: f32, answers: f32) -> f32 {
+    fn best(self, temper: f32, answers: f32) -> f32 {
         let on_test = temper * self.on_test;
         let suits = (on_test / answers.max(f32::MIN_POSITIVE)).max(f32::MIN_POSITIVE);
         let ln_slowness = suits.ln().clamp(-LARGEST, LARGEST);
@@ -144,7 +144,7 @@ fn exp(power: f32) -> f32 {
         0.009_618_1,
         0.055_504_1,
         0.240_226_5,
-        0.693_147_2,
+        std::f32::consts::LN_2,
         1.0,
     ];
     let twos = power.max(WORST) * std::f32::consts::LOG2_E;
