@@ -146,6 +146,7 @@ fn set(tuning: &mut Tuning, name: &str, value: f64) -> Option<()> {
         "down_each" => looks?.down_sends.1 = value,
         "every" => looks?.every = Duration::from_secs_f64(value),
         "rest" => looks?.rest = value as u32,
+        "at_first" => looks?.at_first.1 = value as u64,
         "again" => looks?.again = Duration::from_secs_f64(value),
         "room" => looks?.room = short,
         "likely" => looks?.likely = short,

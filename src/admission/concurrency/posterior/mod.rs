@@ -200,10 +200,10 @@ impl Posterior {
             up_sends,
             down: self.down,
             down_sends,
-            every: if self.search {
-                looks.again
-            } else {
-                looks.every.max(rest)
+            every: match (self.search, looks.at_first) {
+                (true, (again, ends)) if self.ends < ends => again,
+                (true, _) => looks.again,
+                (false, _) => looks.every.max(rest),
             },
             patience: looks
                 .patience

@@ -72,6 +72,8 @@ pub struct Looks {
     pub rest: u32,
     /// How often while there may be room.
     pub again: Duration,
+    /// The same while so many ends come in at the start: a limit that has to grow far should not take long.
+    pub at_first: (Duration, u64),
     /// There may be room where capacity is beyond this factor of the limit …
     pub room: f32,
     /// … with this probability.
@@ -174,6 +176,7 @@ impl Default for Looks {
             every: Duration::from_secs(1),
             rest: 8,
             again: Duration::from_millis(250),
+            at_first: (Duration::from_millis(100), 2000),
             room: 1.15,
             likely: 0.15,
             deep: Some(Deep::default()),
