@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | token buckets | route and limit name | fills are kept in proportion; another `key` starts anew |
 //! | in-flight count, queue | upstream name | kept; a smaller queue refuses the newest beyond it |
-//! | learned limit, its beliefs, in-flight count | upstream name and address | kept and clamped to other bounds; another law begins where the limit is; a new endpoint begins with what its siblings learned |
+//! | learned limit, its beliefs, in-flight count | upstream name and address | kept and clamped to other bounds; another law begins where the limit is, and goes on where it was when its mode comes back; a new endpoint begins with what its siblings learned |
 //! | the same, through a restart | upstream name and address | where `[history] dir` is set and it is less than an hour ago: the limit begins where it was, and is believed the less the longer ago that is |
 //! | share of places, baseline of a route | upstream name and route name | kept; another `share` holds from the next place on |
 //! | idempotency keys that failed lately | route name | kept |
