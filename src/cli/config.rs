@@ -1,17 +1,14 @@
 //! `tidegate config`: the configs of a running gateway, what changes between them, and the way back.
 
-use std::{
-    fmt::{self, Write as _},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{fmt::Write as _, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use http::{Method, StatusCode};
-use serde::{Deserialize, de::DeserializeOwned};
+use http::Method;
+use serde::de::DeserializeOwned;
 
 use super::{
-    inquiry::{AskError, CallerArgs, Reply},
+    answer::{Unknown, asked},
+    inquiry::CallerArgs,
     terminal::{say, tell},
 };
 use crate::{
@@ -19,9 +16,6 @@ use crate::{
     reload::Outcome,
     telemetry::ReloadResult,
 };
-
-/// How long the answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `tidegate config` takes.
 #[derive(Debug, Clone, Args)]
@@ -79,23 +73,6 @@ struct RollbackArgs {
     json: bool,
 }
 
-/// Why there is nothing to show.
-#[derive(Debug)]
-enum Unknown {
-    Ask(AskError),
-    Refused(Refusal),
-    Status(String, StatusCode),
-    Answer(serde_json::Error),
-}
-
-/// A problem document of the API.
-#[derive(Debug, Deserialize)]
-struct Refusal {
-    title: String,
-    #[serde(default)]
-    detail: String,
-}
-
 /// Asks, and prints; ends with 1 where nothing came of it.
 pub(super) fn run(args: &ConfigArgs) -> ExitCode {
     let shown = match &args.verb {
@@ -143,7 +120,7 @@ pub(super) fn run(args: &ConfigArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The answer of `/api/v1/config/PATH`, as it is or as text; `None` where the config file cannot say whom to ask.
+/// What `/api/v1/config/PATH` is answered.
 fn ask<T: DeserializeOwned>(
     caller: &CallerArgs,
     method: Method,
@@ -151,29 +128,13 @@ fn ask<T: DeserializeOwned>(
     as_json: bool,
     text: impl FnOnce(T) -> String,
 ) -> Option<Result<String, Unknown>> {
-    let path = format!("/api/v1/config/{path}");
-    let reply = caller.ask(method, &path, PATIENCE)?;
-    Some(reply.map_err(Unknown::Ask).and_then(|reply| {
-        let body = body_of(reply)?;
-        let answer = serde_json::from_slice(&body).map_err(Unknown::Answer)?;
-        Ok(if as_json {
-            String::from_utf8_lossy(&body).into_owned()
-        } else {
-            text(answer)
-        })
-    }))
-}
-
-fn body_of(reply: Reply) -> Result<bytes::Bytes, Unknown> {
-    if reply.status == StatusCode::OK {
-        return Ok(reply.body);
-    }
-    let refusal = serde_json::from_slice(&reply.body).ok();
-    let refusal = refusal.filter(|_| reply.status != StatusCode::UNAUTHORIZED);
-    Err(refusal.map_or(
-        Unknown::Status(reply.authority, reply.status),
-        Unknown::Refused,
-    ))
+    asked(
+        caller,
+        method,
+        &format!("/api/v1/config/{path}"),
+        as_json,
+        text,
+    )
 }
 
 /// A table; `*` marks what is in force.
@@ -264,21 +225,6 @@ fn changes(view: &ChangesView) -> String {
     text
 }
 
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ask(error) => error.fmt(f),
-            Self::Refused(Refusal { title, detail }) if detail.is_empty() => f.write_str(title),
-            Self::Refused(Refusal { title, detail }) => write!(f, "{title} {detail}"),
-            Self::Status(authority, StatusCode::UNAUTHORIZED) => {
-                write!(f, "{authority} asks for a token: --token-file FILE")
-            }
-            Self::Status(authority, status) => write!(f, "{authority} answers {status}"),
-            Self::Answer(error) => write!(f, "the answer is of another version: {error}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,17 +296,5 @@ mod tests {
                 "  route shop: 120 requests, 3 ended badly",
             ]
         );
-    }
-
-    #[test]
-    fn a_refusal_is_told_with_its_reason() {
-        let body = r#"{"type":"about:blank","title":"No.","status":409,"detail":"It is a link."}"#;
-        let reply = Reply {
-            authority: "here".to_owned(),
-            status: StatusCode::CONFLICT,
-            body: body.into(),
-        };
-        let refused = body_of(reply).unwrap_err();
-        assert_eq!(refused.to_string(), "No. It is a link.");
     }
 }

@@ -1,5 +1,6 @@
 //! One file per verb; the only room that may end the process.
 
+mod answer;
 mod check;
 mod command;
 mod config;

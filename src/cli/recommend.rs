@@ -1,24 +1,19 @@
 //! `tidegate recommend`: which limits the traffic of the last hour would have fitted into, as lines to paste.
 
-use std::{
-    fmt::{self, Write as _},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{fmt::Write as _, process::ExitCode};
 
 use clap::Args;
-use http::{Method, StatusCode};
+use http::Method;
 
 use super::{
-    inquiry::{AskError, CallerArgs, Reply},
+    answer::asked,
+    inquiry::CallerArgs,
     terminal::{say, tell},
 };
 use crate::admin::{LimitAdvice, RateAdvice, Recommendations};
 
 /// What is asked for.
 const PATH: &str = "/api/v1/recommendations";
-/// How long the answer may take: it is reckoned when it is asked for.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `tidegate recommend` takes.
 #[derive(Debug, Clone, Args)]
@@ -30,41 +25,18 @@ pub(super) struct RecommendArgs {
     json: bool,
 }
 
-/// Why there is nothing to print.
-#[derive(Debug)]
-enum Unknown {
-    Ask(AskError),
-    Status(String, StatusCode),
-    Answer(serde_json::Error),
-}
-
 /// Prints the proposals; ends with 1 where there is no answer.
 pub(super) fn run(args: &RecommendArgs) -> ExitCode {
-    let Some(asked) = args.caller.ask(Method::GET, PATH, PATIENCE) else {
-        return ExitCode::FAILURE;
-    };
-    let asked = asked.map_err(Unknown::Ask).and_then(body_of);
-    let read = asked.and_then(|json| {
-        let advice: Recommendations = serde_json::from_slice(&json).map_err(Unknown::Answer)?;
-        Ok((json, advice))
-    });
-    match read {
-        Ok((json, _)) if args.json => say(String::from_utf8_lossy(&json)),
-        Ok((_, advice)) => say(text(&advice).trim_end()),
-        Err(unknown) => {
+    let proposals = |advice: Recommendations| text(&advice);
+    match asked(&args.caller, Method::GET, PATH, args.json, proposals) {
+        Some(Ok(text)) => say(text.trim_end()),
+        Some(Err(unknown)) => {
             tell(format_args!("no recommendations: {unknown}"));
             return ExitCode::FAILURE;
         }
+        None => return ExitCode::FAILURE,
     }
     ExitCode::SUCCESS
-}
-
-fn body_of(reply: Reply) -> Result<Vec<u8>, Unknown> {
-    if reply.status == StatusCode::OK {
-        Ok(reply.body.into())
-    } else {
-        Err(Unknown::Status(reply.authority, reply.status))
-    }
 }
 
 /// The proposals as lines of a config, with what is to be known in comments.
@@ -119,19 +91,6 @@ fn write_limit(text: &mut String, advice: &LimitAdvice) {
         None => text.push_str("# nothing was found yet: it takes a minute with traffic\n"),
     }
     text.push('\n');
-}
-
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ask(error) => error.fmt(f),
-            Self::Status(authority, StatusCode::UNAUTHORIZED) => {
-                write!(f, "{authority} asks for a token: --token-file FILE")
-            }
-            Self::Status(authority, status) => write!(f, "{authority} answers {status}"),
-            Self::Answer(error) => write!(f, "the answer is of another version: {error}"),
-        }
-    }
 }
 
 #[cfg(test)]
