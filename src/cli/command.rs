@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{check, config, demo, healthcheck, recommend, run, schema};
+use super::{check, config, demo, explain, healthcheck, recommend, run, schema};
 
 /// A load-shedding edge gateway: admits what its upstreams can finish, refuses the rest early, and explains
 /// every failure.
@@ -31,6 +31,8 @@ enum Verb {
     Recommend(recommend::RecommendArgs),
     /// Look at the configs that a running gateway had, compare them, and put one of them into force again.
     Config(config::ConfigArgs),
+    /// Print what a kind of fault means, why it usually happens, where to look and what prevents the next.
+    Explain(explain::ExplainArgs),
 }
 
 /// The verbs and their options, for whoever writes them down.
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
         Verb::Healthcheck(args) => healthcheck::run(&args),
         Verb::Recommend(args) => recommend::run(&args),
         Verb::Config(args) => config::run(&args),
+        Verb::Explain(args) => explain::run(&args),
     }
 }
 

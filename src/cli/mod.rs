@@ -5,6 +5,7 @@ mod check;
 mod command;
 mod config;
 pub mod demo;
+mod explain;
 pub mod gateway;
 mod healthcheck;
 mod inquiry;
@@ -16,3 +17,4 @@ mod signals;
 mod terminal;
 
 pub use command::{command, main};
+pub use explain::faults;

@@ -4,6 +4,7 @@
 //! the compiler through every place that must know it, since no `match` on it has a `_` arm.
 
 mod facts;
+mod guide;
 mod kind;
 mod refusal;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 use std::time::Duration;
 
 pub use facts::{Cause, Facts, Stage};
+pub use guide::Guide;
 pub use kind::Kind;
 pub use refusal::{BucketFacts, Refusal, ShedReason};
 

@@ -12,6 +12,7 @@
 
 mod docs;
 mod examples;
+mod faults;
 mod imports;
 mod names;
 mod pure;
