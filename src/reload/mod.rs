@@ -16,7 +16,7 @@ mod system;
 mod traffic;
 mod watch;
 
-pub use guard::{Finding, judge};
+pub use guard::{Finding, Suspect, judge};
 pub use handle::{Compared, Handle, NotCompared};
 pub use history::{Entry, History, MOST_ENTRIES, Outcome};
 pub use keeper::{Keeper, Running};

@@ -15,8 +15,14 @@ use crate::{
     telemetry::{Ended, Telemetry},
 };
 
-/// By route.
-pub type Counts = HashMap<RouteName, Ended>;
+/// What ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By the route that took it.
+    pub routes: HashMap<RouteName, Ended>,
+    /// How many requests no route took.
+    pub nowhere: u64,
+}
 
 /// Counts of the last minute, from looks at the totals each [`Traffic::EVERY`].
 pub struct Traffic {
@@ -35,7 +41,7 @@ impl Traffic {
     /// Nothing, from `now` on.
     #[must_use]
     pub fn new(telemetry: Arc<Telemetry>, now: Instant) -> Self {
-        let first = (now, telemetry.ended());
+        let first = (now, Counts::of(&telemetry));
         Self {
             telemetry,
             looks: Mutex::new([first].into()),
@@ -44,7 +50,7 @@ impl Traffic {
 
     /// Notes the totals. To be called each [`Self::EVERY`].
     pub fn look(&self, now: Instant) {
-        let totals = self.telemetry.ended();
+        let totals = self.totals();
         let mut looks = self.looks.lock();
         looks.push_back((now, totals));
         // The one that is just older than the span stays: it is where the span begins.
@@ -59,27 +65,51 @@ impl Traffic {
     /// What ended since the gateway began.
     #[must_use]
     pub fn totals(&self) -> Counts {
-        self.telemetry.ended()
+        Counts::of(&self.telemetry)
     }
 
     /// What ended in the last minute; at most [`Self::EVERY`] more, or since the gateway began.
     #[must_use]
     pub fn last_minute(&self) -> Counts {
-        let totals = self.telemetry.ended();
+        let totals = self.totals();
         let looks = self.looks.lock();
         looks
             .front()
-            .map_or_else(Counts::new, |(_, earlier)| since(&totals, earlier))
+            .map_or_else(Counts::default, |(_, earlier)| totals.since(earlier))
     }
 }
 
-/// What ended between two looks.
-pub(super) fn since(totals: &Counts, earlier: &Counts) -> Counts {
-    let ended = totals.iter().map(|(route, total)| {
-        let before = earlier.get(route).copied().unwrap_or_default();
-        (route.clone(), total.since(before))
-    });
-    ended.collect()
+// === impl Counts ===
+
+impl Counts {
+    fn of(telemetry: &Telemetry) -> Self {
+        let mut counts = Self::default();
+        for (route, ended) in telemetry.ended() {
+            match route {
+                Some(route) => drop(counts.routes.insert(route, ended)),
+                None => counts.nowhere = ended.requests,
+            }
+        }
+        counts
+    }
+
+    /// What ended of the route.
+    #[must_use]
+    pub fn get(&self, route: &RouteName) -> Ended {
+        self.routes.get(route).copied().unwrap_or_default()
+    }
+
+    /// What ended between two looks.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let ended = |(route, total): (&RouteName, &Ended)| {
+            let since = total.since(earlier.get(route));
+            (route.clone(), since)
+        };
+        Self {
+            routes: self.routes.iter().map(ended).collect(),
+            nowhere: self.nowhere.saturating_sub(earlier.nowhere),
+        }
+    }
 }
 
 impl fmt::Debug for Traffic {
@@ -106,11 +136,11 @@ mod tests {
             route.finished(503, Duration::ZERO);
             now += Traffic::EVERY;
             traffic.look(now);
-            counted.push(traffic.last_minute()[&name].requests);
+            counted.push(traffic.last_minute().get(&name).requests);
         }
         assert_eq!(counted[..3], [2, 4, 6]);
         assert_eq!(counted[11..], [24; 5], "{counted:?}");
-        assert_eq!(traffic.totals()[&name].requests, 32);
-        assert_eq!(traffic.last_minute()[&name].share(), Some(0.5));
+        assert_eq!(traffic.totals().get(&name).requests, 32);
+        assert_eq!(traffic.last_minute().get(&name).share(), Some(0.5));
     }
 }

@@ -185,15 +185,13 @@ impl Telemetry {
         totals
     }
 
-    /// What ended since the gateway began, by route; requests without one are left out.
+    /// What ended since the gateway began, by route; `None` stands for requests that no route took.
     #[must_use]
-    pub fn ended(&self) -> HashMap<RouteName, Ended> {
-        let mut ended: HashMap<RouteName, Ended> = HashMap::new();
+    pub fn ended(&self) -> HashMap<Option<RouteName>, Ended> {
+        let mut ended: HashMap<_, Ended> = HashMap::new();
         for ((route, ..), handles) in &*self.routes.lock() {
-            if let Some(route) = route {
-                let sum = ended.entry(route.clone()).or_default();
-                *sum = sum.plus(handles.ended());
-            }
+            let sum = ended.entry(route.clone()).or_default();
+            *sum = sum.plus(handles.ended());
         }
         ended
     }

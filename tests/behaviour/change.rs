@@ -341,6 +341,30 @@ async fn a_split_to_what_fails_is_taken_back_once_in_the_file_too() {
 }
 
 #[tokio::test]
+async fn a_path_that_was_mistyped_is_taken_back_for_what_no_route_takes_any_more() {
+    let up = ok().await;
+    let good = format!(
+        "[reload]\nguard = {{ window = \"60s\", max_failure_increase = 0.05, min_requests = 20 }}\n\
+         [upstreams.up]\nendpoints = [{{ address = \"{}\" }}]\n\
+         [[routes]]\nname = \"all\"\npath_prefix = \"/all\"\nupstream = \"up\"\n\
+         [[routes]]\nname = \"rest\"\npath = \"/\"\nupstream = \"up\"\n",
+        up.address
+    );
+    let gate = TestGateway::start(&good).await;
+    ask(&gate, 30).await;
+    gate.reload(&good.replace("/all", "/al1")).await;
+    ask(&gate, 60).await;
+    until("the config before is back", || {
+        gate.gateway.snapshot().config.hash.as_str() == hash_of(&good)
+    })
+    .await;
+    let entries = history(&gate).await;
+    let why = entries[1]["why"].as_str().expect("why");
+    assert!(why.contains("taken by no route"), "{why}");
+    assert_eq!(client::get(gate.web, "/all").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_change_under_which_nothing_fails_stays() {
     let up = ok().await;
     let gate = TestGateway::start(&split(&up, &up, 0)).await;

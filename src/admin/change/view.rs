@@ -107,16 +107,14 @@ impl ChangesView {
         };
         let mut touches: Vec<_> = match &diff.touches {
             Touched::All => last_minute
+                .routes
                 .iter()
                 .filter(|(_, ended)| ended.requests > 0)
                 .map(|(route, ended)| view(route.as_str(), *ended))
                 .collect(),
             Touched::Routes(routes) => routes
                 .iter()
-                .map(|route| {
-                    let ended = last_minute.get(route).copied();
-                    view(route.as_str(), ended.unwrap_or_default())
-                })
+                .map(|route| view(route.as_str(), last_minute.get(route)))
                 .collect(),
         };
         touches.sort_by(|one, other| one.route.cmp(&other.route));

@@ -18,7 +18,7 @@ pub(crate) static GUARD: Nested = Nested::optional(
     "guard",
     Shape::Table(&GUARD_RULE),
     "a new config is not watched",
-    "Takes a new config back where requests fail under it. An empty table is enough.",
+    "Takes a new config back where requests fail under it, or where no route takes them any more. An empty table is enough.",
 );
 
 pub(crate) static GUARD_RULE: Section = Section::of(

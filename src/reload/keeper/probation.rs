@@ -11,7 +11,7 @@ use crate::{
         Trigger, Verdict,
         guard::{self, Finding},
         order::Holds,
-        traffic::{self, Counts},
+        traffic::Counts,
     },
 };
 
@@ -66,7 +66,7 @@ impl Keeper {
         let Some(probation) = &self.probation else {
             return;
         };
-        let after = traffic::since(&self.traffic.totals(), &probation.start);
+        let after = self.traffic.totals().since(&probation.start);
         let Probation {
             plan,
             touched,
@@ -95,7 +95,7 @@ impl Keeper {
         self.put_into_force(previous, Trigger::Guard);
         self.telemetry.rolled_back();
         tracing::warn!(
-            %bad, back = %good, route = %finding.route, before = finding.before, after = finding.after,
+            %bad, back = %good, route = finding.route(), before = finding.before, after = finding.after,
             requests = finding.requests, file = written.as_ref().err(),
             "config taken back: {why}"
         );
