@@ -1,0 +1,67 @@
+"""What was measured as text: the page here, and a shorter table for the front page."""
+
+from dataclasses import dataclass
+
+from peers import page
+from table import cell, markdown, tables
+
+# What the front page shows: event, row, words.
+SHORT = (
+    ("reload", "failed1", "requests failed in 30 changes, HTTP/1.1"),
+    ("reload", "failed2", "requests failed in 30 changes, HTTP/2"),
+    ("reload", "cut", "tunnels cut by them"),
+    ("reload", "closed1", "client connections closed by them, HTTP/1.1"),
+    ("buckets", "elsewhere", "extra requests past a full rate limit, change elsewhere"),
+    ("buckets", "limit", "extra requests past a full rate limit, change of its burst"),
+    ("down", "elsewhere", "requests to a host known to be down, change elsewhere"),
+    ("down", "upstream", "requests to a host known to be down, change of its upstream"),
+    ("dns", "moved", "seconds to follow a name that moves"),
+    ("dns", "nxdomain", "requests failed, name gone for 10 s"),
+    ("dns", "servfail", "requests failed, its server failing for 10 s"),
+    ("dns", "silent", "requests failed, its server silent for 10 s"),
+    ("dns", "cut", "live hosts dropped, answers cut short"),
+    ("dns", "flapping", "live hosts dropped, answers that come and go"),
+)
+
+
+@dataclass
+class Measured:
+    """All figures of a run, and what they were measured with."""
+
+    events: dict
+    kinds: dict
+    runs: dict
+    versions: dict
+    missing: dict
+    conditions: str
+
+    def names(self):
+        """The gateways with their versions, as heads of columns."""
+        return [f"{name} {self.versions.get(name, '(not available here)')}" for name in self.kinds]
+
+    def page(self):
+        named = {
+            key: {title: by_gateway[name] for name, title in zip(self.kinds, self.names())}
+            for key, by_gateway in self.runs.items()
+        }
+        parts = [self.conditions, tables(self.events, self.names(), named), self.setups()]
+        if self.missing:
+            parts.append("Not measured:\n\n" + "\n".join(f"- {what}: {why}" for what, why in self.missing.items()))
+        return "\n\n".join(parts)
+
+    def setups(self):
+        kinds = (f"- **{name}**: {kind.settings}." for name, kind in self.kinds.items())
+        return "### Set up\n\n" + "\n".join(kinds)
+
+    def short(self):
+        rows = [
+            [words, *(cell(row, self.runs[event][name]) for name in self.kinds)]
+            for event, row, words in SHORT
+            if event in self.runs
+        ]
+        return markdown(["", *self.names()], rows)
+
+    def write(self, here, front):
+        """Into the two pages, between their marks."""
+        page.put(here, self.page())
+        page.put(front, self.short(), "changes measured")
