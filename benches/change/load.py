@@ -20,6 +20,12 @@ class Load:
         busy = [client for client in self.clients for _ in range(lanes if isinstance(client, Http2) else 1)]
         self.tasks = [asyncio.create_task(self.ask(client, path)) for client in busy]
 
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        await self.stop()
+
     async def ask(self, client, path):
         while not self.stopped:
             await client.ask(path)

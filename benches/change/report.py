@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from peers import page
-from table import cell, markdown, tables
+from table import cell, markdown
 
 # What the front page shows: event, row, words.
 SHORT = (
@@ -35,31 +35,37 @@ class Measured:
     missing: dict
     conditions: str
 
-    def names(self):
-        """The gateways with their versions, as heads of columns."""
-        return [f"{name} {self.versions.get(name, '(not available here)')}" for name in self.kinds]
+    def named(self, name):
+        """The gateway with its version, as head of a column."""
+        return f"{name} {self.versions.get(name, '(not available here)')}"
 
     def page(self):
-        named = {
-            key: {title: by_gateway[name] for name, title in zip(self.kinds, self.names())}
-            for key, by_gateway in self.runs.items()
-        }
-        parts = [self.conditions, tables(self.events, self.names(), named), self.setups()]
+        parts = [self.conditions, *(self.table(key, event) for key, event in self.events.items()), self.setups()]
         if self.missing:
             parts.append("Not measured:\n\n" + "\n".join(f"- {what}: {why}" for what, why in self.missing.items()))
         return "\n\n".join(parts)
+
+    def table(self, key, event):
+        """One event: what it is, and a row for each figure, a column for each gateway that it is for."""
+        kinds = [name for name, kind in self.kinds.items() if key in (kind.only or self.events)]
+        rows = [
+            [words, *(cell(row, self.runs[key][name]) for name in kinds)] for row, words in event.ROWS.items()
+        ]
+        head = ["", *(self.named(name) for name in kinds)]
+        return f"### {event.TITLE}\n\n{event.ABOUT}\n\n{markdown(head, rows)}"
 
     def setups(self):
         kinds = (f"- **{name}**: {kind.settings}." for name, kind in self.kinds.items())
         return "### Set up\n\n" + "\n".join(kinds)
 
     def short(self):
+        kinds = [name for name, kind in self.kinds.items() if not kind.only]
         rows = [
-            [words, *(cell(row, self.runs[event][name]) for name in self.kinds)]
+            [words, *(cell(row, self.runs[event][name]) for name in kinds)]
             for event, row, words in SHORT
             if event in self.runs
         ]
-        return markdown(["", *self.names()], rows)
+        return markdown(["", *(self.named(name) for name in kinds)], rows)
 
     def write(self, here, front):
         """Into the two pages, between their marks."""

@@ -13,6 +13,7 @@ from plan import MOVED, Plan
 from tally import Tally
 
 IN_FORCE_WITHIN = 8.0  # seconds
+NAME_SERVER = "127.0.0.153"
 
 
 @dataclass
@@ -23,7 +24,6 @@ class Stage:
     program: str
     folder: Path
     scale: float = 1.0
-    name_server: str = "127.0.0.153:53"  # port 53, since Go's resolver knows no other
     hosts: list = field(default_factory=list)  # those of the event that is played
 
     @asynccontextmanager
@@ -38,8 +38,7 @@ class Stage:
     async def open_by_name(self, count=4):
         """The gateway before a name that has the first of so many hosts; gives it and who answers for the name."""
         async with self.services(count) as (hosts, side):
-            host, _, port = self.name_server.rpartition(":")
-            server = await names.NameServer().open(host, int(port))
+            server = await self.name_server()
             server.says = [hosts[0].address]
             try:
                 plan = Plan(hosts[0].port, side, name=names.NAME, resolver=server.address)
@@ -47,6 +46,15 @@ class Stage:
                     yield running, server
             finally:
                 server.close()
+
+    async def name_server(self):
+        """At port 53, since Go's resolver knows no other; where that may not be had, at any for those that can."""
+        try:
+            return await names.NameServer().open(NAME_SERVER, 53)
+        except OSError:
+            if self.kind.asks_system:
+                raise
+            return await names.NameServer().open(NAME_SERVER, 0)
 
     @asynccontextmanager
     async def services(self, count):
@@ -68,8 +76,8 @@ class Stage:
         finally:
             running.stop()
 
-    def seconds(self, usual):
-        """So long as it lasts here."""
+    def scaled(self, usual):
+        """So long, or so often, as it is here."""
         return usual * self.scale
 
 

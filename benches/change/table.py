@@ -1,17 +1,8 @@
-"""Figures of all rounds as tables: one for each event, a column for each gateway."""
+"""Cells and rows of tables: the median of all rounds, and the worst."""
 
 from statistics import median
 
 NOTHING = "–"
-
-
-def tables(events, names, runs):
-    """Markdown. `runs[event][gateway]` is a list of figures, one for each round."""
-    parts = []
-    for key, event in events.items():
-        rows = [[title, *(cell(row, runs[key].get(name, [])) for name in names)] for row, title in event.ROWS.items()]
-        parts.append(f"### {event.TITLE}\n\n{event.ABOUT}\n\n{markdown(['', *names], rows)}")
-    return "\n\n".join(parts)
 
 
 def cell(row, rounds):

@@ -33,8 +33,7 @@ ROWS = {
 
 
 async def run(stage):
-    async with stage.open_by_name() as (running, server):
-        load = Load(running, one=10)
+    async with stage.open_by_name() as (running, server), Load(running, one=10) as load:
         hosts = [host.address for host in stage.hosts]
         await asyncio.sleep(2)
         load.anew()
@@ -49,7 +48,6 @@ async def run(stage):
             figures |= await wrong(stage, load, server, served, what)
         if len(served) > 1:
             figures["shrunk"] = await follow(load, server, served[:1], served[1:])
-        await load.stop()
     return figures
 
 
@@ -74,7 +72,7 @@ async def outages(stage, load, server, pair, follows):
         old, new = server.says, [host for host in pair if host not in server.says]
         load.anew()
         server.says = kind
-        await asyncio.sleep(stage.seconds(FAIL))
+        await asyncio.sleep(stage.scaled(FAIL))
         figures[kind] = load.anew().share()
         if follows:
             longest = max(longest, await follow(load, server, new, old))
@@ -99,7 +97,7 @@ async def wrong(stage, load, server, served, what):
     """How many of the hosts are dropped while answers are wrong in this way."""
     load.anew()
     setattr(server, what, True)
-    await asyncio.sleep(stage.seconds(WRONG))
+    await asyncio.sleep(stage.scaled(WRONG))
     seen = load.anew()
     setattr(server, what, False)
     await until(lambda: all_served(load, served), SETTLE)

@@ -24,17 +24,9 @@ ROWS = {
 
 
 async def run(stage):
-    async with stage.open() as (running, plan):
-        load = Load(running, one=10)
+    async with stage.open() as (running, plan), Load(running, one=10) as load:
         await asyncio.sleep(1)
-        ill = stage.hosts[-1]
-        load.anew()
-        began = time.monotonic()
-        ill.down = True
-        out = await until(lambda: quiet(ill, began), OUT_WITHIN)
-        figures = {"before": load.anew().share(), "out": float("inf")}
-        if out:
-            figures["out"] = max(0.0, ill.asked[-1] - began)
+        figures = await falls_ill(load, stage.hosts[-1])
         for kind in ("elsewhere", "upstream"):
             plan = getattr(plan, kind)()
             load.anew()
@@ -42,10 +34,19 @@ async def run(stage):
             await change(running, plan)
             await asyncio.sleep(AFTER)
             seen = load.anew()
-            figures[kind] = [ill.asked_since(began), seen.asked]
+            figures[kind] = [stage.hosts[-1].asked_since(began), seen.asked]
             figures[f"{kind} failed"] = seen.share()
-        await load.stop()
     return figures
+
+
+async def falls_ill(load, host):
+    """A host is ill from now on, until it gets nothing any more."""
+    load.anew()
+    began = time.monotonic()
+    host.down = True
+    if not await until(lambda: quiet(host, began), OUT_WITHIN):
+        return {"before": load.anew().share(), "out": float("inf")}
+    return {"before": load.anew().share(), "out": max(0.0, host.asked[-1] - began)}
 
 
 async def quiet(host, began):

@@ -31,16 +31,15 @@ ROWS = {
 async def run(stage):
     async with stage.open() as (running, plan):
         talking = await tunnels(running.http1, TUNNELS)
-        load = Load(running, one=20, two=2)
-        await asyncio.sleep(1)
-        took = []
-        for kind, count in CHANGES:
-            for _ in range(max(2, round(stage.seconds(count)))):
-                plan = getattr(plan, kind)()
-                took.append(await change(running, plan))
-                await asyncio.sleep(PAUSE)
-        await asyncio.sleep(1)
-        await load.stop()
+        async with Load(running, one=20, two=2) as load:
+            await asyncio.sleep(1)
+            took = []
+            for kind, count in CHANGES:
+                for _ in range(max(2, round(stage.scaled(count)))):
+                    plan = getattr(plan, kind)()
+                    took.append(await change(running, plan))
+                    await asyncio.sleep(PAUSE)
+            await asyncio.sleep(1)
         processes = running.processes()
         cut = [tunnel.cut for tunnel in talking if tunnel.cut]
         for tunnel in talking:
@@ -55,4 +54,5 @@ async def run(stage):
         "missed": [sum(seconds == float("inf") for seconds in took), len(took)],
         "processes": processes,
         "reasons": {"http1": load.http1.failed, "http2": load.http2.failed, "tunnels": cut},
+        "resent": load.http2.resent,
     }

@@ -17,8 +17,9 @@ class Envoy(Running):
     version_of = ("--version",)
     settings = (
         "LDS, RDS and CDS from files, each put in place by a rename and only where it changed; `local_ratelimit` of "
-        "the route; `health_checks` each second and `outlier_detection` at its defaults but `always_eject_one_host`; "
-        "retries of `connect-failure` and `reset`; a name by `STRICT_DNS` with `respect_dns_ttl` and a refresh each second; `--concurrency 2`"
+        "the route; `health_checks` each second, `outlier_detection` with `always_eject_one_host`; retries of "
+        "`connect-failure` and `reset`; a name by `STRICT_DNS` with `respect_dns_ttl` and a refresh each second; "
+        "`--concurrency 2`"
     )
 
     def prepare(self):

@@ -17,6 +17,7 @@ class Running:
     settings = ""
     package = ""  # whose program it is, where its name does not say
     only = ()  # the events that it is for, where not all
+    asks_system = False  # whether names are asked of what resolv.conf says, and so at port 53
     version_of = ("-v",)  # the words that make the program say its version
     settles = 0.0  # seconds after its start that it needs before it carries everything over
 

@@ -11,6 +11,7 @@ from .running import Running
 class Traefik(Running):
     name = "traefik"
     version_of = ("version",)
+    asks_system = True
     settings = (
         "file provider with `watch` (it looks at changes each two seconds, its default); `rateLimit`; `healthCheck` "
         "each second; `retry` of 2; a name stands in the server's URL, and Go's resolver asks what the system's "
@@ -49,14 +50,15 @@ class Traefik(Running):
 
         def router(path, service, *middlewares):
             rule = f"PathPrefix(`{path}`)"
-            return {"rule": rule, "service": service, "middlewares": list(middlewares), "entryPoints": ["web"]}
+            made = {"rule": rule, "service": service, "entryPoints": ["web"]}
+            return made | ({"middlewares": list(middlewares)} if middlewares else {})
 
         return {
             "http": {
                 "routers": {
                     "work": router("/work", "app", "again"),
                     "limited": router("/limited", "app", "clients", "again"),
-                    "chat": {key: value for key, value in router("/chat", "side").items() if value},
+                    "chat": router("/chat", "side"),
                     "other": router("/other", "side", "version"),
                 },
                 "middlewares": {
