@@ -20,7 +20,7 @@ SHORT = (
     ("dns", "servfail", "requests failed, its server failing for 10 s"),
     ("dns", "silent", "requests failed, its server silent for 10 s"),
     ("dns", "cut", "live hosts dropped, answers cut short"),
-    ("dns", "flapping", "live hosts dropped, answers that come and go"),
+    ("dns", "flaps", "live hosts dropped, answers that come and go"),
 )
 
 

@@ -8,6 +8,18 @@ import sys
 from gateway import BINARY
 
 
+def test_the_front_page_shows_rows_that_there_are(root):
+    say = (
+        "from report import SHORT; from events import EVENTS\n"
+        "print(*(row for event, row, _ in SHORT if row not in EVENTS[event].ROWS))"
+    )
+    folders = f"{root / 'benches/change'}{os.pathsep}{root / 'benches'}"
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", say], env={**os.environ, "PYTHONPATH": folders}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
 def test_the_comparison_of_changes_measures_the_gateway(root, tmp_path):
     file = tmp_path / "figures.json"
     done = subprocess.run(
