@@ -25,8 +25,11 @@ pub const MAX_ADDRESSES: usize = 1000;
 
 /// The first pause after a failure, or `min_ttl` where that is shorter; doubled with each failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause after failures.
+/// The longest pause after failures, or the last answer's TTL where that is shorter: who is used to changes each
+/// second must not wait half a minute for the first one after an outage.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What the longest pause is at least, however short the TTL.
+const LEAST_LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The shortest pause of all, whatever the plan and the clock say.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// How much shorter than asked for a pause may be. Never longer: the TTL is a promise.
@@ -43,6 +46,8 @@ pub(super) struct Held {
     state: AnswerState,
     /// Lookups in a row that failed, or were answered in part.
     failures: u32,
+    /// The TTL of the last answer, within the plan's bounds.
+    ttl: Option<Duration>,
     /// The last answer, while hosts are kept that it lacks.
     doubt: Option<BTreeSet<Key>>,
     gone: Option<Gone>,
@@ -96,6 +101,7 @@ impl Held {
             since: answer.since,
             state: answer.state,
             failures: 0,
+            ttl: None,
             doubt: None,
             gone: None,
             complete_at: (!answer.hosts.is_empty()).then_some(now),
@@ -141,6 +147,7 @@ impl Held {
         rng: &mut impl Rng,
     ) -> Step {
         let ttl = heard.ttl.max(plan.min_ttl).min(plan.max_ttl);
+        self.ttl = Some(ttl);
         let mut wait = jittered(ttl, rng);
         if heard.unknown == Unknown::Nothing {
             self.failures = 0;
@@ -299,11 +306,12 @@ impl Held {
     fn pause(&self, plan: &DnsPlan) -> Duration {
         let doublings = self.failures.saturating_sub(1).min(16);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        let ttl = self.ttl.unwrap_or(LONGEST_PAUSE);
         FIRST_PAUSE
             .min(plan.min_ttl)
             .max(SHORTEST_PAUSE)
             .saturating_mul(factor)
-            .min(LONGEST_PAUSE)
+            .min(ttl.clamp(LEAST_LONGEST_PAUSE, LONGEST_PAUSE))
     }
 }
 

