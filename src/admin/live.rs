@@ -189,6 +189,7 @@ fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView 
         state,
         why,
         healthy: seat.health.checked != Checked::Down,
+        degraded: seat.health.degraded,
         ejected: seat.health.ejected_for.is_some(),
         limit: lane.as_ref().and_then(|lane| lane.limit),
         in_flight: seat.in_flight,
@@ -245,6 +246,10 @@ fn state_of(seat: &SeatView) -> (EndpointState, String) {
     if seat.share < 1.0 {
         let why = format!("back, at {:.0} % of its share", seat.share * 100.0);
         return (EndpointState::Warming, why);
+    }
+    if seat.health.degraded {
+        let why = "passes its checks, and says that it is degraded";
+        return (EndpointState::In, why.to_owned());
     }
     let why = match checked {
         Checked::Unchecked => "no active check says otherwise",

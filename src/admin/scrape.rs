@@ -64,6 +64,11 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
             flag(endpoint.healthy),
         );
         live.gauge(
+            &catalog::ENDPOINT_DEGRADED,
+            [name, &address],
+            flag(endpoint.degraded),
+        );
+        live.gauge(
             &catalog::ENDPOINT_EJECTED,
             [name, &address],
             flag(endpoint.ejected),

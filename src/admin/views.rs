@@ -147,6 +147,8 @@ pub struct EndpointView {
     pub why: String,
     /// Whether active checks leave it in.
     pub healthy: bool,
+    /// Whether it passes its checks and says that it is degraded.
+    pub degraded: bool,
     /// Whether it is ejected for what its traffic showed.
     pub ejected: bool,
     /// Most requests at once, where limits are per endpoint.

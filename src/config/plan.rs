@@ -1,6 +1,7 @@
 //! What the file means: every name resolved, every unit typed, every bound checked.
 
 mod change;
+mod check;
 mod dns;
 mod overload;
 
@@ -17,6 +18,10 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
 pub use change::{GuardPlan, HistoryPlan, ReloadPlan};
+pub use check::{
+    AskPlan, BodyPlan, CheckMethod, CheckPlan, DegradedPlan, GrpcCheckPlan, HealthPlan,
+    HttpCheckPlan, StatusSet,
+};
 pub use dns::{DnsPlan, DnsTransport, NameServer};
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
@@ -258,21 +263,6 @@ pub struct UpstreamTlsPlan {
     pub ca: Option<PathBuf>,
     /// The certificate that we show.
     pub client: Option<CertificatePlan>,
-}
-
-/// `[upstreams.NAME.health]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthPlan {
-    /// What is asked for; `None`: the connection alone is the check.
-    pub path: Option<Box<str>>,
-    /// Between two checks, jittered by a tenth.
-    pub interval: Duration,
-    /// How long one may take.
-    pub timeout: Duration,
-    /// Failures in a row that mark down. (A first check that fails does so at once.)
-    pub unhealthy_after: NonZeroU32,
-    /// Successes in a row that mark up.
-    pub healthy_after: NonZeroU32,
 }
 
 /// `[upstreams.NAME.ejection]`

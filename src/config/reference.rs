@@ -100,6 +100,7 @@ fn bounds(shape: Shape) -> String {
             )
         }
         Shape::Table(of) => format!("a table: {}", name(of)),
+        Shape::TableOrTrue(of) => format!("`true`, or a table: {}", name(of)),
         Shape::Tables { of, max, .. } => {
             format!(
                 "a list of at most {} tables: {}",
@@ -108,7 +109,7 @@ fn bounds(shape: Shape) -> String {
             )
         }
         Shape::Named { of, max } => format!("at most {} tables: {}", grouped(max as u64), name(of)),
-        Shape::Flag | Shape::Text(_) | Shape::TextOrTrue(_) => shape.phrase(),
+        Shape::Flag | Shape::Text(_) | Shape::TextOrTrue(_) | Shape::Statuses => shape.phrase(),
     }
 }
 

@@ -111,6 +111,10 @@ impl<'a> Row<'a> {
                 section,
                 self.problems,
             )),
+            DeValue::Boolean(true) if matches!(nested.shape, Shape::TableOrTrue(_)) => Some(Row {
+                at: value.span().into(),
+                ..Row::absent(self.problems)
+            }),
             other => {
                 self.wrong_kind(nested, other, value.span().into());
                 None

@@ -99,6 +99,11 @@ fn value(shape: Shape) -> Json {
         }
         Shape::Text(_) => json!({ "type": "string" }),
         Shape::TextOrTrue(_) => json!({ "anyOf": [{ "type": "string" }, { "const": true }] }),
+        Shape::Statuses => {
+            let range =
+                json!({ "type": "string", "pattern": "^[1-5][0-9]{2}( ?- ?[1-5][0-9]{2})?$" });
+            json!({ "anyOf": [{ "type": "integer", "minimum": 100, "maximum": 599 }, range] })
+        }
         Shape::List { of, min, max } => {
             json!({ "type": "array", "items": value(*of), "minItems": min, "maxItems": max })
         }
@@ -106,6 +111,7 @@ fn value(shape: Shape) -> Json {
             json!({ "type": "object", "additionalProperties": value(*of), "maxProperties": max })
         }
         Shape::Table(of) => reference(of),
+        Shape::TableOrTrue(of) => json!({ "anyOf": [reference(of), { "const": true }] }),
         Shape::Tables { of, min, max } => {
             json!({ "type": "array", "items": reference(of), "minItems": min, "maxItems": max })
         }

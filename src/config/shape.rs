@@ -53,6 +53,8 @@ pub(crate) enum Shape {
     Text(&'static str),
     /// Text of some form, or `true`.
     TextOrTrue(&'static str),
+    /// A status, or a range of them as text.
+    Statuses,
     /// A list of values.
     List {
         of: &'static Shape,
@@ -67,6 +69,8 @@ pub(crate) enum Shape {
     },
     /// One table.
     Table(&'static Section),
+    /// One table, or `true` for one without keys.
+    TableOrTrue(&'static Section),
     /// A list of tables.
     Tables {
         of: &'static Section,
@@ -172,7 +176,10 @@ impl Shape {
     /// The section of the tables within, where there are any.
     pub(crate) fn section(self) -> Option<&'static Section> {
         match self {
-            Self::Table(of) | Self::Tables { of, .. } | Self::Named { of, .. } => Some(of),
+            Self::Table(of)
+            | Self::TableOrTrue(of)
+            | Self::Tables { of, .. }
+            | Self::Named { of, .. } => Some(of),
             _ => None,
         }
     }
@@ -191,8 +198,10 @@ impl Shape {
             Self::Code { what, .. } => format!("{what}, or its number"),
             Self::Text(what) => what.to_owned(),
             Self::TextOrTrue(what) => format!("{what}, or `true`"),
+            Self::Statuses => "a status like 200, or a range like \"200-299\"".to_owned(),
             Self::List { .. } => "a list".to_owned(),
             Self::Pairs { .. } | Self::Table(_) => "a table".to_owned(),
+            Self::TableOrTrue(_) => "a table, or `true`".to_owned(),
             Self::Tables { .. } => "a list of tables".to_owned(),
             Self::Named { .. } => "tables by name".to_owned(),
         }

@@ -38,6 +38,8 @@ pub struct Seats {
     priorities: Box<[u16]>,
     panic_threshold: f64,
     slow_start: Duration,
+    /// What is left of the weight of one that says it is degraded.
+    degraded_share: f32,
 }
 
 /// [`Seats`] at one moment, to choose from.
@@ -135,6 +137,16 @@ impl Seats {
             priorities: priorities.into_iter().collect(),
             panic_threshold,
             slow_start,
+            degraded_share: 1.0,
+        }
+    }
+
+    /// The same, where one that says it is degraded keeps `share` of its weight.
+    #[must_use]
+    pub fn with_degraded_share(self, share: f32) -> Self {
+        Self {
+            degraded_share: share,
+            ..self
         }
     }
 
@@ -283,7 +295,7 @@ impl Candidates for SeatsAt<'_> {
         EndpointView {
             can_serve: seat.priority == self.group.priority
                 && (self.group.panic || seat.can_serve(self.now)),
-            weight: seat.scaled_weight(self.seats.slow_start, self.now),
+            weight: seat.scaled_weight(self.seats, self.now),
             in_flight: seat.endpoint.in_flight(),
             limit: None, // admission's to say
             latency: latency.map(|(mean, _)| mean),
@@ -297,11 +309,17 @@ impl Seat {
         self.endpoint.health.can_serve(now)
     }
 
-    fn scaled_weight(&self, slow_start: Duration, now: Instant) -> f32 {
+    fn scaled_weight(&self, seats: &Seats, now: Instant) -> f32 {
         // A weight of the config is at most 1,000, which f32 holds exactly; one of an SRV record is near enough.
         #[expect(clippy::cast_precision_loss, reason = "shares, not counts")]
         let weight = self.weight.get() as f32;
-        weight * self.endpoint.health.share(slow_start, now)
+        let health = &self.endpoint.health;
+        let fitness = if health.is_degraded() {
+            seats.degraded_share
+        } else {
+            1.0
+        };
+        weight * health.share(seats.slow_start, now) * fitness
     }
 
     fn view(&self, slow_start: Duration, now: Instant) -> SeatView {

@@ -10,7 +10,8 @@
 //! | idempotency keys that failed lately | route name | kept |
 //! | retry budget, round-robin cursor | upstream name | kept |
 //! | what was asked of limits, what they came to | as the limits | kept; another `key` or `mode` starts anew |
-//! | health, ejection, slow start, in-flight | upstream name and address | kept |
+//! | health by checks, its streak, the last error, degraded or not | upstream name and address | kept; other settings hold from the next check on, which comes within a second; without checks it is forgotten |
+//! | ejection, slow start, in-flight | upstream name and address | kept |
 //! | connections | upstream name and address | kept, unless what is spoken over them changed |
 //! | DNS answers | name, what it is asked for, and of whom | kept; another `[dns]`, or other servers, are asked anew, and the old answer serves until then |
 
@@ -36,7 +37,10 @@ use super::{
 };
 use crate::{
     admission::{FailedKeys, RateLimit, Remembered, RouteNumber},
-    config::{ActionPlan, EndpointPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
+    config::{
+        ActionPlan, EndpointPlan, EndpointSource, Files, HealthPlan, Loaded, RoutePlan,
+        UpstreamPlan,
+    },
     names::{EndpointId, LimitId, RouteName, UpstreamName},
     pool::{Endpoint, Registry, Seat, Seats},
     route,
@@ -226,7 +230,9 @@ impl Ground {
                 }
             }
         }
+        let degraded_share = plan.health.as_ref().map(HealthPlan::degraded_share);
         Seats::new(seats.into_values(), plan.panic_threshold, plan.slow_start)
+            .with_degraded_share(degraded_share.unwrap_or(1.0))
     }
 
     fn route(

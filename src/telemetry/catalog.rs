@@ -79,7 +79,7 @@ catalogue! {
     EJECTIONS = Counter "tidegate_ejections_total" ["upstream", "cause"]
         "Endpoints taken out of rotation for what their traffic showed.";
     HEALTH_CHECKS = Counter "tidegate_health_checks_total" ["upstream", "result"]
-        "Active checks, by passed or failed.";
+        "Active checks: passed, failed, inconclusive (failed while this process stood still or had no descriptor left: not counted) or postponed (due much too late).";
     DNS_LOOKUPS = Counter "tidegate_dns_lookups_total" ["upstream", "result"]
         "Lookups of an upstream's names: ok, not_found, empty, server_failure, refused, timeout, truncated, alias_loop or prohibited.";
     DNS_EVENTS = Counter "tidegate_dns_events_total" ["upstream", "event"]
@@ -92,6 +92,8 @@ catalogue! {
         "How many addresses of the name are in force.";
     ENDPOINT_HEALTHY = Gauge "tidegate_endpoint_healthy" ["upstream", "endpoint"]
         "1 unless active checks say that the endpoint is down.";
+    ENDPOINT_DEGRADED = Gauge "tidegate_endpoint_degraded" ["upstream", "endpoint"]
+        "1 while the endpoint passes its checks and says that it is degraded.";
     ENDPOINT_EJECTED = Gauge "tidegate_endpoint_ejected" ["upstream", "endpoint"]
         "1 while the endpoint is ejected for what its traffic showed.";
     CONCURRENCY_LIMIT = Gauge "tidegate_concurrency_limit" ["upstream", "endpoint"]

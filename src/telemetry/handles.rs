@@ -41,8 +41,7 @@ pub struct UpstreamHandles {
     first_byte: Histogram,
     stale_connections: Counter,
     ejections: [Counter; EjectionCause::ALL.len()],
-    checks_passed: Counter,
-    checks_failed: Counter,
+    checks: [Counter; CheckResult::ALL.len()],
     lookups: Words,
     name_events: Words,
 }
@@ -64,6 +63,19 @@ pub enum RetryResult {
     Failure,
     /// The budget had none left: it was not made.
     Budget,
+}
+
+/// How an active check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckResult {
+    /// The endpoint is well.
+    Passed,
+    /// It is not.
+    Failed,
+    /// It failed while this process stood still, or for want of this process's own: not counted against anybody.
+    Inconclusive,
+    /// It came due much too late and was put off.
+    Postponed,
 }
 
 /// How a reload ended.
@@ -133,8 +145,8 @@ impl Telemetry {
             stale_connections: recorder.counter(&catalog::UPSTREAM_STALE_CONNECTIONS, [name]),
             ejections: EjectionCause::ALL
                 .map(|cause| recorder.counter(&catalog::EJECTIONS, [name, cause.as_str()])),
-            checks_passed: recorder.counter(&catalog::HEALTH_CHECKS, [name, "passed"]),
-            checks_failed: recorder.counter(&catalog::HEALTH_CHECKS, [name, "failed"]),
+            checks: CheckResult::ALL
+                .map(|result| recorder.counter(&catalog::HEALTH_CHECKS, [name, result.as_str()])),
             lookups: Words::new(recorder, &catalog::DNS_LOOKUPS, name),
             name_events: Words::new(recorder, &catalog::DNS_EVENTS, name),
         })
@@ -244,14 +256,11 @@ impl UpstreamHandles {
         }
     }
 
-    /// An active check ended.
-    pub fn checked(&self, passed: bool) {
-        let counter = if passed {
-            &self.checks_passed
-        } else {
-            &self.checks_failed
-        };
-        counter.increment(1);
+    /// An active check ended, or was put off.
+    pub fn checked(&self, result: CheckResult) {
+        if let Some(counter) = self.checks.get(result as usize) {
+            counter.increment(1);
+        }
     }
 
     /// A name was looked up: `ok`, or how that failed.
@@ -299,6 +308,26 @@ impl RetryResult {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Budget => "budget",
+        }
+    }
+}
+
+// === impl CheckResult ===
+
+impl CheckResult {
+    const ALL: [Self; 4] = [
+        Self::Passed,
+        Self::Failed,
+        Self::Inconclusive,
+        Self::Postponed,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Inconclusive => "inconclusive",
+            Self::Postponed => "postponed",
         }
     }
 }

@@ -19,7 +19,9 @@ mod timestamp;
 
 pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, Timings};
 pub use exposition::Exposition;
-pub use handles::{ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles};
+pub use handles::{
+    CheckResult, ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles,
+};
 pub use latency::LatencyCounts;
 pub use logging::{LineFormat, init_logging};
 pub use route::RouteHandles;

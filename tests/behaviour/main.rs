@@ -16,6 +16,7 @@ mod support;
 
 mod adaptive;
 mod change;
+mod checks;
 mod drain;
 mod faults;
 mod history;

@@ -57,6 +57,7 @@ impl Source for Fake {
             state,
             why: why.to_owned(),
             healthy: state != EndpointState::Down,
+            degraded: false,
             ejected: state == EndpointState::Ejected,
             limit: None,
             in_flight: 3,

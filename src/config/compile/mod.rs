@@ -6,6 +6,7 @@
 mod change;
 mod concurrency;
 mod conflict;
+mod health;
 mod limits;
 mod listener;
 mod matcher;

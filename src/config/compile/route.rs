@@ -282,7 +282,7 @@ fn retry(row: &Row<'_>) -> RetryPlan {
 }
 
 /// Fields that frame a message or belong to one connection: the gateway's own business.
-const UNTOUCHABLE: [HeaderName; 9] = [
+pub(super) const UNTOUCHABLE: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::HOST,

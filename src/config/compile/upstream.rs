@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Folder, NamedPair, NamedRoots, concurrency,
+    Folder, NamedPair, NamedRoots, concurrency, health,
     listener::{certificate_plan, pair},
     process::{name_servers, ordered},
 };
 use crate::{
     config::{
-        EjectionPlan, EndpointPlan, EndpointSource, HealthPlan, UpstreamPlan, UpstreamTlsPlan,
+        EjectionPlan, EndpointPlan, EndpointSource, UpstreamPlan, UpstreamTlsPlan,
         fields::{self, upstream as keys},
         problem::{At, Code, Problem, Span},
         row::Row,
@@ -68,11 +68,13 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
     let dns = row.table(&keys::NAME_SERVERS);
     let (name_servers, encrypted_dns_at) =
         name_servers(dns.and_then(|dns| dns.get(&keys::SERVERS)));
+    let protocol = row.value(&keys::PROTOCOL);
+    let health = row.table(&keys::HEALTH);
     let plan = UpstreamPlan {
         name: UpstreamName::from(name.it),
         endpoints,
         name_servers,
-        protocol: row.value(&keys::PROTOCOL),
+        protocol,
         balance: row.value(&keys::BALANCE),
         connect_timeout: row.value(&keys::CONNECT_TIMEOUT),
         first_byte_timeout: row.value(&keys::FIRST_BYTE_TIMEOUT),
@@ -80,7 +82,7 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
         host: row.value(&keys::HOST),
         panic_threshold: row.value(&keys::PANIC_THRESHOLD),
         tls: tls.as_ref().map(|tls| tls.plan.clone()),
-        health: row.table(&keys::HEALTH).map(|health| self::health(&health)),
+        health: health.map(|health| health::compile(&health, protocol)),
         ejection: ejection(&row.table_or_empty(&keys::EJECTION)),
         concurrency,
         slow_start: row.value(&keys::SLOW_START),
@@ -152,23 +154,6 @@ fn tls(row: &Row<'_>, folder: Folder<'_>) -> Tls {
         at: row.at,
         ca,
         client,
-    }
-}
-
-fn health(row: &Row<'_>) -> HealthPlan {
-    let (interval, interval_at) = row.placed(&keys::INTERVAL);
-    let (timeout, timeout_at) = row.placed(&keys::TIMEOUT);
-    ordered(
-        row,
-        ("timeout", timeout, timeout_at),
-        ("interval", interval, interval_at),
-    );
-    HealthPlan {
-        path: row.get(&keys::PATH).map(|path| path.it.0),
-        interval,
-        timeout,
-        unhealthy_after: row.value(&keys::UNHEALTHY_AFTER),
-        healthy_after: row.value(&keys::HEALTHY_AFTER),
     }
 }
 

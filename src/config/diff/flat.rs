@@ -108,7 +108,7 @@ fn collect(section: &Section, table: Option<&DeTable<'_>>, prefix: &str, out: &m
         let value = table.and_then(|table| table.get(field.name()));
         let value = value.map(Spanned::get_ref);
         match (field.shape(), value) {
-            (Shape::Table(of), Some(DeValue::Table(table))) => {
+            (Shape::Table(of) | Shape::TableOrTrue(of), Some(DeValue::Table(table))) => {
                 collect(of, Some(table), &format!("{name}."), out);
             }
             (Shape::Table(of), _) if field.absent() == Some(DEFAULTS) => {

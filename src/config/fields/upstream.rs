@@ -8,7 +8,7 @@ use crate::config::{
     problem::At,
     shape::{Field, Nested, Preset, Section, Shape},
     value::{
-        AskedServer, CheckPath, ConcurrencyWord, FilePath, NameAndPort, ServerAddress, ServerHost,
+        AskedServer, ConcurrencyWord, FilePath, NameAndPort, ServerAddress, ServerHost,
         ServiceName, Word,
     },
 };
@@ -112,7 +112,7 @@ pub(crate) static TLS: Nested = Nested::optional(
 );
 pub(crate) static HEALTH: Nested = Nested::optional(
     "health",
-    Shape::Table(&HEALTH_CHECK),
+    Shape::Table(&super::health::CHECK),
     "no active checks",
     "Active checks of each server. An empty table is enough.",
 );
@@ -202,43 +202,6 @@ pub(crate) static CLIENT: Nested = Nested::optional(
     Shape::Table(&super::listener::CERTIFICATE),
     "none",
     "The certificate that is shown to the servers.",
-);
-
-pub(crate) static HEALTH_CHECK: Section = Section::of(
-    "health",
-    "[upstreams.NAME.health]",
-    "Active checks. A first check that fails marks down at once; without `path` the check is a TCP connection. 200 to 399 is healthy.",
-    &[&PATH, &INTERVAL, &TIMEOUT, &UNHEALTHY_AFTER, &HEALTHY_AFTER],
-);
-pub(crate) static PATH: Field<CheckPath> = Field::optional(
-    "path",
-    Shape::Text("a path like \"/healthz\""),
-    "the connection alone is the check",
-    "What is asked for, with a query if need be.",
-);
-pub(crate) static INTERVAL: Preset<Duration> = Preset::new(
-    "interval",
-    time(millis(100), hours(1)),
-    secs(5),
-    "Between two checks of a server, give or take a tenth.",
-);
-pub(crate) static TIMEOUT: Preset<Duration> = Preset::new(
-    "timeout",
-    time(millis(1), secs(60)),
-    secs(1),
-    "How long a check may take. Not more than `interval`.",
-);
-pub(crate) static UNHEALTHY_AFTER: Preset<NonZeroU32> = Preset::new(
-    "unhealthy_after",
-    Shape::Count { min: 1, max: 100 },
-    count(3),
-    "Failures in a row that mark a server down.",
-);
-pub(crate) static HEALTHY_AFTER: Preset<NonZeroU32> = Preset::new(
-    "healthy_after",
-    Shape::Count { min: 1, max: 100 },
-    count(2),
-    "Successes in a row that mark it up.",
 );
 
 pub(crate) static EJECTION_RULE: Section = Section::of(

@@ -116,7 +116,7 @@ upstream = "app"
     5 | max_body = "1MiB"
       | ^^^^^^^^ expected one of: balance, concurrency, connect_timeout, dns, ejection, endpoints, first_byte_timeout, health, host, idle_timeout, max_connection_age, panic_threshold, protocol, slow_start, tls
       |
-      = help: `max_body` belongs to [[routes]]
+      = help: `max_body` belongs to [[routes]] or [upstreams.NAME.health]
     "#);
 }
 

@@ -35,6 +35,8 @@ fn place_of(section: &str) -> (&'static str, &'static str, &'static str) {
         "upstream_dns" => (UPSTREAM, "[upstreams.u.dns]\n", ""),
         "upstream_tls" => (UPSTREAM, "[upstreams.u.tls]\n", ""),
         "health" => (UPSTREAM, "[upstreams.u.health]\n", ""),
+        "grpc_check" => (UPSTREAM, "[upstreams.u.health.grpc]\n", ""),
+        "degraded" => (UPSTREAM, "[upstreams.u.health.degraded]\n", ""),
         "ejection" => (UPSTREAM, "[upstreams.u.ejection]\n", ""),
         "concurrency" => (UPSTREAM, "[upstreams.u.concurrency]\n", ""),
         "queue" => (UPSTREAM, "[upstreams.u.concurrency.queue]\n", ""),

@@ -4,6 +4,7 @@ mod arbitrary;
 mod diagnostics;
 mod examples;
 mod files;
+mod health;
 mod keys;
 mod meaning;
 mod overload;

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::{Given, Shown, Typed};
 use crate::{
     config::{
-        BalancePolicy, HostPolicy, LawWord, LogFormat, UpstreamProtocol,
+        BalancePolicy, CheckMethod, HostPolicy, LawWord, LogFormat, UpstreamProtocol,
         nearest::did_you_mean,
         problem::{Code, Problem},
         shape::Shape,
@@ -118,6 +118,11 @@ impl Word for HostPolicy {
     const NAMES: &'static [&'static str] = &["preserve", "upstream"];
 }
 
+impl Word for CheckMethod {
+    const WORDS: &'static [(&'static str, Self)] = &[("GET", Self::Get), ("HEAD", Self::Head)];
+    const NAMES: &'static [&'static str] = &["GET", "HEAD"];
+}
+
 impl Word for Priority {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("critical", Self::Critical),
@@ -207,6 +212,7 @@ words!(
     UpstreamProtocol,
     BalancePolicy,
     HostPolicy,
+    CheckMethod,
     Priority
 );
 
@@ -228,6 +234,7 @@ mod tests {
         same::<UpstreamProtocol>();
         same::<BalancePolicy>();
         same::<HostPolicy>();
+        same::<CheckMethod>();
         same::<Priority>();
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     fault::{Fault, Kind, ShedReason},
     names::{EjectionCause, Priority},
-    telemetry::{ReloadResult, RetryResult, Telemetry},
+    telemetry::{CheckResult, ReloadResult, RetryResult, Telemetry},
 };
 
 #[test]
@@ -62,7 +62,7 @@ fn busy() -> Arc<Telemetry> {
     upstream.first_byte(once);
     upstream.stale_connection();
     upstream.ejected(EjectionCause::ConsecutiveFailures);
-    upstream.checked(true);
+    upstream.checked(CheckResult::Passed);
     upstream.resolved("ok");
     upstream.name_event("changed");
     let listener = telemetry.listener(&"web".into());
