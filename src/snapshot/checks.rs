@@ -55,7 +55,12 @@ impl Checks {
                 };
                 let id = &seat.endpoint.id;
                 let kept = self.running.remove(id).filter(|old| {
-                    old.plan == *plan && Arc::ptr_eq(&old.connector, &upstream.connector)
+                    let same = Arc::ptr_eq(&old.connector, &upstream.connector);
+                    let kept = same && old.plan == *plan;
+                    if !kept {
+                        old.stop.cancel();
+                    }
+                    kept
                 });
                 next.insert(
                     id.clone(),

@@ -272,6 +272,7 @@ async fn streak_survives(change: impl Fn(&Upstream, &Upstream) -> String) {
     held.is_asked(3).await; // the fast one after a failure, which is held
     seen(&gate, &held.upstream, says("healthy", true)).await;
     gate.reload(&base).await;
+    until("it is given up", || held.dropped.load(Relaxed) == 1).await;
     held.is_asked(4).await;
     held.answers(false);
     let out = seen(&gate, &held.upstream, says("state", "down")).await;
