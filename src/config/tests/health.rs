@@ -129,144 +129,147 @@ fn a_degraded_endpoint_keeps_a_quarter_unless_the_file_says() {
     assert_eq!(value, Some(HeaderValue::from_static("degraded")));
 }
 
+const NO_REQUEST: &str = "the check is a connection, and asks for nothing";
+const CALL: &str = "the check is a gRPC call";
+/// Keys, and of what is told of them the code, the message and a part of the rest.
+const SENSELESS: &[(&str, &str, &str, &str)] = &[
+    (
+        "path = \"/\", grpc = true",
+        "C017",
+        "`grpc` and `path` exclude each other",
+        "keep one of the two",
+    ),
+    (
+        "grpc = false",
+        "C011",
+        "`grpc` must be a table, or `true`",
+        "found `true` or `false`",
+    ),
+    (
+        "host = \"a\"",
+        "C022",
+        "`host` has no effect on these checks",
+        NO_REQUEST,
+    ),
+    (
+        "headers = { a = \"b\" }",
+        "C022",
+        "`headers` has no effect on these checks",
+        NO_REQUEST,
+    ),
+    (
+        "method = \"HEAD\"",
+        "C022",
+        "`method` has no effect on these checks",
+        NO_REQUEST,
+    ),
+    (
+        "degraded = { header = \"x\" }",
+        "C022",
+        "`degraded` has no effect on these checks",
+        NO_REQUEST,
+    ),
+    (
+        "grpc = true, expected_statuses = [200]",
+        "C022",
+        "`expected_statuses` has no effect on these checks",
+        CALL,
+    ),
+    (
+        "grpc = true, expected_body = \"ok\"",
+        "C022",
+        "`expected_body` has no effect on these checks",
+        CALL,
+    ),
+    (
+        "grpc = true, degraded = { statuses = [218] }",
+        "C022",
+        "`statuses` has no effect on these checks",
+        "whose status is always 200",
+    ),
+    (
+        "path = \"/\", degraded = {}",
+        "C017",
+        "`degraded` needs `header` or `statuses`",
+        "nothing says that a server is degraded",
+    ),
+    (
+        "path = \"/\", degraded = { statuses = [218], value = \"x\" }",
+        "C022",
+        "`value` has no effect without `header`",
+        "no field is looked at",
+    ),
+    (
+        "path = \"/\", degraded = { header = \"x\", share = 0.0 }",
+        "C013",
+        "`share` is out of bounds",
+        "expected 0.001 to 1",
+    ),
+    (
+        "path = \"/\", max_body = \"1KiB\"",
+        "C022",
+        "`max_body` has no effect without `expected_body`",
+        "the body is not read",
+    ),
+    (
+        "path = \"/\", expected_body = \"\"",
+        "C015",
+        "`expected_body` must be a text that the body must hold, like \"ok\"",
+        "every body holds an empty text",
+    ),
+    (
+        "path = \"/\", headers = { Host = \"a\" }",
+        "C022",
+        "`host` is not for `headers`",
+        "it frames the message, or belongs to one connection",
+    ),
+    (
+        "path = \"/\", headers = { a = \"1\", A = \"2\" }",
+        "C022",
+        "this header",
+        "again here",
+    ),
+    (
+        "path = \"/\", method = \"POST\"",
+        "C014",
+        "unknown method `POST`",
+        "expected one of: GET, HEAD",
+    ),
+    (
+        "path = \"/\", expected_statuses = [99]",
+        "C013",
+        "`expected_statuses` is out of bounds",
+        "expected 100 to 599",
+    ),
+    (
+        "path = \"/\", expected_statuses = [\"2xx\"]",
+        "C015",
+        "`expected_statuses` must be a status like 200, or a range like \"200-299\"",
+        "expected a status",
+    ),
+    (
+        "port = 0",
+        "C013",
+        "`port` is out of bounds",
+        "expected 1 to 65,535",
+    ),
+    (
+        "fast_interval = \"6s\"",
+        "C022",
+        "`fast_interval` is longer than `interval`",
+        "at most \"5s\"",
+    ),
+    (
+        "grpc = { service = \"/a.B/C\" }",
+        "C015",
+        "`service` must be the name of a gRPC service",
+        "a service is not a path",
+    ),
+];
+
 #[test]
 fn what_makes_no_sense_is_told() {
-    let no_request = "the check is a connection, and asks for nothing";
-    let call = "the check is a gRPC call";
-    for (health, code, message, label) in [
-        (
-            "path = \"/\", grpc = true",
-            "C017",
-            "`grpc` and `path` exclude each other",
-            "keep one of the two",
-        ),
-        (
-            "grpc = false",
-            "C011",
-            "`grpc` must be a table, or `true`",
-            "found `true` or `false`",
-        ),
-        (
-            "host = \"a\"",
-            "C022",
-            "`host` has no effect on these checks",
-            no_request,
-        ),
-        (
-            "headers = { a = \"b\" }",
-            "C022",
-            "`headers` has no effect on these checks",
-            no_request,
-        ),
-        (
-            "method = \"HEAD\"",
-            "C022",
-            "`method` has no effect on these checks",
-            no_request,
-        ),
-        (
-            "degraded = { header = \"x\" }",
-            "C022",
-            "`degraded` has no effect on these checks",
-            no_request,
-        ),
-        (
-            "grpc = true, expected_statuses = [200]",
-            "C022",
-            "`expected_statuses` has no effect on these checks",
-            call,
-        ),
-        (
-            "grpc = true, expected_body = \"ok\"",
-            "C022",
-            "`expected_body` has no effect on these checks",
-            call,
-        ),
-        (
-            "grpc = true, degraded = { statuses = [218] }",
-            "C022",
-            "`statuses` has no effect on these checks",
-            "whose status is always 200",
-        ),
-        (
-            "path = \"/\", degraded = {}",
-            "C017",
-            "`degraded` needs `header` or `statuses`",
-            "nothing says that a server is degraded",
-        ),
-        (
-            "path = \"/\", degraded = { statuses = [218], value = \"x\" }",
-            "C022",
-            "`value` has no effect without `header`",
-            "no field is looked at",
-        ),
-        (
-            "path = \"/\", degraded = { header = \"x\", share = 0.0 }",
-            "C013",
-            "`share` is out of bounds",
-            "expected 0.001 to 1",
-        ),
-        (
-            "path = \"/\", max_body = \"1KiB\"",
-            "C022",
-            "`max_body` has no effect without `expected_body`",
-            "the body is not read",
-        ),
-        (
-            "path = \"/\", expected_body = \"\"",
-            "C015",
-            "`expected_body` must be a text that the body must hold, like \"ok\"",
-            "every body holds an empty text",
-        ),
-        (
-            "path = \"/\", headers = { Host = \"a\" }",
-            "C022",
-            "`host` is not for `headers`",
-            "it frames the message, or belongs to one connection",
-        ),
-        (
-            "path = \"/\", headers = { a = \"1\", A = \"2\" }",
-            "C022",
-            "this header",
-            "again here",
-        ),
-        (
-            "path = \"/\", method = \"POST\"",
-            "C014",
-            "unknown method `POST`",
-            "expected one of: GET, HEAD",
-        ),
-        (
-            "path = \"/\", expected_statuses = [99]",
-            "C013",
-            "`expected_statuses` is out of bounds",
-            "expected 100 to 599",
-        ),
-        (
-            "path = \"/\", expected_statuses = [\"2xx\"]",
-            "C015",
-            "`expected_statuses` must be a status like 200, or a range like \"200-299\"",
-            "expected a status",
-        ),
-        (
-            "port = 0",
-            "C013",
-            "`port` is out of bounds",
-            "expected 1 to 65,535",
-        ),
-        (
-            "fast_interval = \"6s\"",
-            "C022",
-            "`fast_interval` is longer than `interval`",
-            "at most \"5s\"",
-        ),
-        (
-            "grpc = { service = \"/a.B/C\" }",
-            "C015",
-            "`service` must be the name of a gRPC service",
-            "a service is not a path",
-        ),
-    ] {
+    for (health, code, message, label) in SENSELESS {
         let text = file(health);
         let all = read(&text).expect_err(health);
         let told: Vec<_> = all
@@ -276,13 +279,13 @@ fn what_makes_no_sense_is_told() {
         let [(told_code, told_message)] = &told[..] else {
             panic!("{health}: {told:?}");
         };
-        assert_eq!(*told_code, code, "{health}: {told:?}");
+        assert_eq!(told_code, code, "{health}: {told:?}");
         assert!(
-            told_message.starts_with(message),
+            told_message.starts_with(*message),
             "{health}: {told_message}"
         );
         let shown = errors(&text);
-        assert!(shown.contains(label), "{health}: {shown}");
+        assert!(shown.contains(*label), "{health}: {shown}");
     }
 }
 

@@ -314,7 +314,7 @@ async fn after_a_standstill_nobody_is_marked_down_and_each_is_checked_once_not_a
         .watched(async {
             // Into the middle of the second round of checks, then 60 s at once. What is asked meanwhile is answered
             // too late.
-            sleep(INTERVAL - FIRST_CHECK_WITHIN).await;
+            sleep(INTERVAL.saturating_sub(FIRST_CHECK_WITHIN)).await;
             company.mute.store(true, Relaxed);
             sleep(FIRST_CHECK_WITHIN * 3 / 2).await;
             company.mute.store(false, Relaxed);
