@@ -7,6 +7,7 @@
 
 mod access;
 mod advice;
+mod cases;
 mod change;
 mod gate;
 mod live;
@@ -22,6 +23,7 @@ mod views;
 
 pub use access::Token;
 pub use advice::{LimitAdvice, ProposedLimit, ProposedRate, RateAdvice, Recommendations};
+pub use cases::{ExplainedView, Verdict};
 pub use change::{AppliedView, ChangesView, DiffView, EntryView, TouchedView};
 pub use live::Live;
 pub use router::{Admin, router};

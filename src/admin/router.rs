@@ -18,7 +18,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::{reload, telemetry::Telemetry};
 
 use super::{
-    Source, Token,
+    Source, Token, cases,
     change::{self, MAX_CONFIG_BYTES},
     gate,
     origin::Hosts,
@@ -101,6 +101,8 @@ impl std::fmt::Debug for Admin {
 /// | `/api/v1/upstreams` | upstreams, their endpoints and why each is in or out |
 /// | `/api/v1/limits` | rate limits and their fill |
 /// | `/api/v1/routes` | routes |
+/// | `/api/v1/faults` | requests that ended badly, each with what is to be made of it |
+/// | `/api/v1/requests/ID` | one request that is kept, with what is to be made of it |
 /// | `/api/v1/recommendations` | limits that the last hour would have fitted into |
 /// | `/api/v1/stream` | server-sent events, one a second, at most [`MAX_STREAMS`] watchers |
 /// | `/login` | the form that asks for the token |
@@ -120,6 +122,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/upstreams", get(upstreams))
         .route("/api/v1/limits", get(limits))
         .route("/api/v1/routes", get(routes))
+        .route("/api/v1/faults", get(cases::faults))
+        .route("/api/v1/requests/{id}", get(cases::request))
         .route("/api/v1/recommendations", get(recommendations))
         .route("/api/v1/stream", get(watch))
         .fallback(nothing)

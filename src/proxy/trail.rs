@@ -26,7 +26,7 @@ use crate::{
     fault::{Fault, Kind, Stage},
     names::Protocol,
     snapshot::{RouteLive, Snapshot, UpstreamLive},
-    telemetry::{AccessLine, RouteHandles, Timings},
+    telemetry::{AccessLine, Case, Met, RouteHandles, Timings, Tried},
 };
 
 /// One request, from its head to its end.
@@ -52,6 +52,8 @@ pub(super) struct Trail {
     /// Where the last attempt went.
     pub(super) endpoint: Option<SocketAddr>,
     pub(super) attempts: u32,
+    /// The tries that failed.
+    tries: Vec<Tried>,
     pub(super) timings: Timings,
     pub(super) uploaded: Option<Arc<AtomicU64>>,
     pub(super) downloaded: u64,
@@ -92,6 +94,7 @@ impl Trail {
             key: None,
             endpoint: None,
             attempts: 0,
+            tries: Vec::new(),
             timings: Timings::default(),
             uploaded: None,
             downloaded: 0,
@@ -142,6 +145,15 @@ impl Trail {
         let repeats = route.failed_keys.has(mark, self.began);
         self.key = Some(mark);
         repeats
+    }
+
+    /// A try that began at `began` failed: remembered for who asks what each met, up to [`MOST_TRIES`].
+    pub(super) fn tried(&mut self, endpoint: Option<SocketAddr>, began: Instant, met: Met) {
+        if self.tries.len() < MOST_TRIES {
+            let after = began.saturating_duration_since(self.began);
+            self.tries
+                .push(Tried::new(endpoint, after, began.elapsed(), met));
+        }
     }
 
     /// The request goes to the route's target at `index`.
@@ -204,6 +216,13 @@ impl Trail {
             }
         }
         handles.finished(status, self.timings.total);
+        let cases = self.entrance.telemetry.cases();
+        let now = self.began + self.timings.total;
+        if handles.is_kept(cases, status, fault, now) {
+            let hash = self.snapshot.config.hash.as_str();
+            let case = Case::of(&self.line(status, fault), self.tries.clone(), hash);
+            cases.keep(case, &mut rand::rng());
+        }
         self.remember_failure(status, fault);
         if fault.is_some() || self.entrance.pressure.log_sample() {
             self.entrance.access.write(&self.line(status, fault));
@@ -266,6 +285,9 @@ impl Trail {
 const fn is_failure(status: u16) -> bool {
     matches!(status, 429 | 499 | 500..)
 }
+
+/// Most tries of one request that are remembered.
+const MOST_TRIES: usize = 16;
 
 /// What the log shows where there is no route or upstream.
 pub(super) const NONE: &str = "none";

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::names::{EjectionCause, ListenerName, Priority, RouteName, UpstreamName};
 
 use super::{
+    Cases,
     catalog::{self, Metric},
     recorder::Recorder,
     route::RouteHandles,
@@ -27,6 +28,7 @@ pub struct Telemetry {
     rollbacks: Counter,
     panics: Counter,
     access_dropped: Counter,
+    cases: Cases,
 }
 
 type RouteKey = (Option<RouteName>, Option<UpstreamName>, Priority);
@@ -105,6 +107,7 @@ impl Telemetry {
             rollbacks: recorder.counter(&catalog::CONFIG_ROLLBACKS, []),
             panics: recorder.counter(&catalog::PANICS, []),
             access_dropped: recorder.counter(&catalog::ACCESS_LOG_DROPPED, []),
+            cases: Cases::new(),
             recorder,
         })
     }
@@ -168,6 +171,12 @@ impl Telemetry {
         if let Some(counter) = self.reloads.get(result as usize) {
             counter.increment(1);
         }
+    }
+
+    /// The requests that are kept for who asks later.
+    #[must_use]
+    pub fn cases(&self) -> &Cases {
+        &self.cases
     }
 
     /// A panic was caught while a request was handled.

@@ -18,6 +18,7 @@ mod adaptive;
 mod change;
 mod checks;
 mod drain;
+mod explain;
 mod faults;
 mod history;
 mod limits;

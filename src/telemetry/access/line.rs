@@ -216,7 +216,7 @@ fn json_key(out: &mut Vec<u8>, key: &str) {
 }
 
 /// The value as it may stand between the quotes of a JSON string; the text format uses the same escapes.
-fn escaped(out: &mut Vec<u8>, value: &str) {
+pub(in crate::telemetry) fn escaped(out: &mut Vec<u8>, value: &str) {
     let harmless = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     if value.len() <= MAX_FIELD_CHARS && value.as_bytes().iter().all(harmless) {
         return out.extend_from_slice(value.as_bytes()); // what nearly every line is made of
@@ -257,7 +257,7 @@ pub(super) mod tests {
     use super::*;
     use crate::fault::{Kind, Refusal, ShedReason};
 
-    pub(in crate::telemetry::access) fn line() -> AccessLine<'static> {
+    pub(in crate::telemetry) fn line() -> AccessLine<'static> {
         AccessLine {
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_709_251_199_001),
             request_id: "0190-x",
