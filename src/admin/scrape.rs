@@ -17,6 +17,9 @@ pub(super) fn page(telemetry: &Telemetry, source: &dyn Source) -> String {
     pressure(&mut live, &status.pressure);
     live.gauge(&catalog::READY, [], flag(source.ready().is_ready()));
     config(&mut live, &source.config());
+    for (listener, count) in source.connections() {
+        live.gauge(&catalog::CONNECTIONS, [&listener], count as f64);
+    }
     for view in source.upstreams() {
         upstream(&mut live, &view);
     }

@@ -22,6 +22,8 @@ pub trait Source: Send + Sync + 'static {
     /// Other limits, and what each would have refused. Reckons for milliseconds a limit, so not for the runtime's own
     /// threads.
     fn recommendations(&self) -> Recommendations;
+    /// Open connections by the names of listeners, of those that left the config and drain too.
+    fn connections(&self) -> Vec<(String, usize)>;
     /// Whether new work should be sent here.
     fn ready(&self) -> Readiness;
 }

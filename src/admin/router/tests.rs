@@ -147,6 +147,10 @@ impl Source for Fake {
         }
     }
 
+    fn connections(&self) -> Vec<(String, usize)> {
+        vec![("web".to_owned(), 3)]
+    }
+
     fn ready(&self) -> Readiness {
         *self.readiness.lock()
     }

@@ -62,12 +62,13 @@ impl Keeper {
         } else {
             ReloadResult::Applied
         };
+        let sockets = self.sockets.prepare(&next).map_err(Refused::Unprepared)?;
         if try_it == Try::ForReal {
             self.seen = write(file, text, holds).await?;
             let verdict = if running {
                 Verdict::Unchanged
             } else {
-                self.put_into_force(next, asked.trigger());
+                self.put_into_force(next, sockets, asked.trigger());
                 Verdict::Applied
             };
             self.tell(asked.trigger(), verdict);
