@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     admission::{LaneView, Pressure, RateLimit},
-    config::{ActionPlan, HostMatch, PathMatch, RateKey, RoutePlan},
+    config::{ActionPlan, CertificateFacts, HostMatch, PathMatch, RateKey, RoutePlan},
     health::{Checked, HealthView},
     pool::SeatView,
     reload,
@@ -120,6 +120,10 @@ impl Source for Live {
 
     fn connections(&self) -> Vec<(String, usize)> {
         self.doors.connections()
+    }
+
+    fn certificates(&self) -> Vec<CertificateFacts> {
+        self.snapshot.load().certificates.clone()
     }
 
     fn ready(&self) -> Readiness {

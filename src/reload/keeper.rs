@@ -1,9 +1,11 @@
 //! The task that owns the live state and makes every snapshot.
 
 mod carry;
+mod named;
 mod probation;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -21,16 +23,17 @@ use tokio_util::{
 
 use self::probation::Probation;
 use super::{
-    Handle, LastReload, Status, Trigger, Verdict, handle,
+    Handle, LastReload, Status, Trigger, Verdict,
+    beside::Beside,
+    handle,
     history::{History, store},
     memory, needs_restart,
     order::Order,
     sockets::{Prepared, Sockets},
-    system::SystemFiles,
     traffic::Traffic,
 };
 use crate::{
-    config::{self, ConfigHash, Diagnostics, Loaded},
+    config::{self, ConfigHash, Diagnostics, Files, Loaded},
     snapshot::{ConfigFacts, Ground, Snapshot},
     telemetry::Telemetry,
 };
@@ -60,7 +63,9 @@ pub struct Keeper {
     /// What the file was at the last look.
     seen: Seen,
     /// The files that say how names are resolved.
-    system: SystemFiles,
+    system: Beside,
+    /// The files that the config names.
+    named: Beside,
     sockets: Arc<dyn Sockets>,
 }
 
@@ -178,7 +183,7 @@ impl Keeper {
     async fn keep(
         mut self,
         mut asked: Asks,
-        mut system: mpsc::Receiver<Trigger>,
+        [mut system, mut named]: [mpsc::Receiver<Trigger>; 2],
         stop: CancellationToken,
     ) {
         let names = self.ground.names_changed();
@@ -193,6 +198,7 @@ impl Keeper {
                 () = stop.cancelled() => return self.ground.stop(),
                 Some(order) = asked.orders.recv() => self.carry_out(order).await,
                 Some(trigger) = asked.reloads.recv() => self.reload(trigger).await,
+                Some(_) = named.recv() => self.look_at_named().await,
                 Some(_) = system.recv() => self.ground.look_at_system(),
                 () = names.notified() => self.swap(self.snapshot.load().config.clone()),
                 _ = look.tick(), if self.probation.is_some() => self.look_at_probation().await,
@@ -214,9 +220,10 @@ impl Keeper {
         };
         // Disks can be slow, and a request never waits for a loop.
         let last = std::mem::take(&mut self.seen);
+        let before = self.running.files.clone();
         let look = move || {
             let known = (trigger != Trigger::Signal).then_some(&last);
-            let reading = Reading::of(&file, known);
+            let reading = Reading::of(&file, known, &before);
             (last, reading)
         };
         match tokio::task::spawn_blocking(look).await {
@@ -292,6 +299,10 @@ impl Keeper {
         let before = std::mem::replace(&mut self.running, next);
         self.swap(config);
         sockets.make();
+        self.named.follow(self.running.named_files());
+        if before.files.troubles != self.running.files.troubles {
+            self.tell_troubles();
+        }
         self.probation = self.begin_probation(before, trigger);
     }
 
@@ -355,14 +366,17 @@ impl Ready {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         if let Some(file) = self.file.clone() {
             let asks = self.handle.asks.clone();
+            let file = BTreeSet::from([file]);
             tasks.spawn(super::watch::follow(file, asks, stop.clone()));
         }
         if let Some(dir) = self.loaded.plan.history.dir.clone() {
             let history = self.handle.history.clone();
             tasks.spawn(store::follow(dir, history, stop.clone()));
         }
-        let (mut system, system_told) = SystemFiles::new(tasks.clone(), stop.clone());
+        let (mut system, system_told) = Beside::new(tasks.clone(), stop.clone());
         system.follow(self.ground.system_files());
+        let (mut named, named_told) = Beside::new(tasks.clone(), stop.clone());
+        named.follow(self.loaded.named_files());
         let keeper = Keeper {
             file: self.file,
             running: self.loaded,
@@ -376,9 +390,10 @@ impl Ready {
             doubted: None,
             seen: self.seen,
             system,
+            named,
             sockets,
         };
-        tasks.spawn(keeper.keep(self.asked, system_told, stop.clone()));
+        tasks.spawn(keeper.keep(self.asked, [system_told, named_told], stop.clone()));
         Running {
             snapshot: self.snapshot,
             handle: self.handle,
@@ -405,14 +420,15 @@ impl Running {
 // === impl Reading ===
 
 impl Reading {
-    /// Looks at `file`, and reads it unless its bytes are those of `last`. Blocks.
-    fn of(file: &Path, last: Option<&Seen>) -> Self {
+    /// Looks at `file`, and reads it unless its bytes are those of `last`. What its named files held `before` stays where
+    /// they are wrong. Blocks.
+    fn of(file: &Path, last: Option<&Seen>, before: &Files) -> Self {
         let seen = Seen::of(file);
         match last {
             Some(last) if last.hash == seen.hash && last.stamp == seen.stamp => Self::AsBefore,
             Some(last) if last.hash == seen.hash => Self::Touched(seen),
             _ => Self::New {
-                loaded: Box::new(config::read(file)),
+                loaded: Box::new(config::read_after(file, before)),
                 seen,
             },
         }

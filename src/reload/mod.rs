@@ -3,6 +3,7 @@
 //! All or nothing: a file that does not compile leaves the running one in force, and is told with its line.
 //! One task ([`Keeper`]) owns the live state and makes every snapshot, so that none is ever half of two.
 
+mod beside;
 mod disk;
 mod guard;
 mod handle;
@@ -13,7 +14,6 @@ mod order;
 mod restart;
 mod sockets;
 mod status;
-mod system;
 mod traffic;
 mod watch;
 

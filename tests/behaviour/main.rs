@@ -15,11 +15,13 @@
 mod support;
 
 mod adaptive;
+mod certificates;
 mod change;
 mod drain;
 mod faults;
 mod history;
 mod limits;
+mod listeners;
 mod overload;
 mod pressure;
 mod reload;

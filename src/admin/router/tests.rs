@@ -151,6 +151,15 @@ impl Source for Fake {
         vec![("web".to_owned(), 3)]
     }
 
+    fn certificates(&self) -> Vec<crate::config::CertificateFacts> {
+        vec![crate::config::CertificateFacts {
+            listener: "web".into(),
+            certificate: "/etc/tls/shop.crt".into(),
+            not_after: Some(1_893_456_000),
+            stale: true,
+        }]
+    }
+
     fn ready(&self) -> Readiness {
         *self.readiness.lock()
     }

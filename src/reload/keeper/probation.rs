@@ -111,6 +111,7 @@ impl Keeper {
             Err(_) => Verdict::TakenBack(why),
         };
         self.tell(Trigger::Guard, verdict);
+        self.look_at_named().await; // certificates may have changed since it was in force
     }
 
     /// Writes the file; why not, where it cannot be.
