@@ -60,11 +60,18 @@ mod tests {
     }
 
     type Side = &'static [(&'static str, &'static str)];
+    type Case = (
+        &'static str,
+        Side,
+        Side,
+        &'static [Option<usize>],
+        &'static [usize],
+    );
 
     #[test]
     fn sockets_stay_come_and_go_by_their_addresses() {
         let two: Side = &[("a", "1"), ("b", "2")];
-        let cases: [(&str, Side, Side, &[Option<usize>], &[usize]); 11] = [
+        let cases: [Case; 11] = [
             ("nothing", two, two, &[Some(0), Some(1)], &[]),
             (
                 "order",

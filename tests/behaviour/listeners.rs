@@ -228,7 +228,10 @@ async fn an_unchanged_listener_loses_nothing_in_200_changes_of_others() {
         served
     });
     for round in 0..200 {
-        let other = listener(&format!("other-{}", round % 3), ANYWHERE);
+        let other = match round % 3 {
+            0 => String::new(),
+            other => listener(&format!("other-{other}"), ANYWHERE),
+        };
         let text = complete(&format!("{web}{other}{route}# {round}\n"));
         let applied = gate.gateway.reload().apply(text.into(), None, Try::ForReal);
         applied.await.expect("applied");

@@ -61,7 +61,7 @@ pub(crate) static LEVEL: Preset<tracing::Level> = Preset::new(
 pub(crate) static DRAIN: Section = Section::of(
     "drain",
     "[drain]",
-    "How the process ends after SIGTERM.",
+    "How the process ends after SIGTERM, and connections of a listener that left the config (by `timeout`).",
     &[&DELAY, &DRAIN_TIMEOUT],
 );
 pub(crate) static DELAY: Preset<Duration> = Preset::new(

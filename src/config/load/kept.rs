@@ -101,9 +101,9 @@ impl Reader<'_> {
             });
             return Some(kept);
         }
-        problems
-            .into_iter()
-            .for_each(|problem| self.problems.add(problem));
+        for problem in problems {
+            self.problems.add(problem);
+        }
         found
     }
 

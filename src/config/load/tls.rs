@@ -195,7 +195,7 @@ fn roots_of(file: &At<PathBuf>, reader: &mut Reader<'_>, files: &mut Files) -> O
 
 fn roots(file: &At<PathBuf>, reader: &mut Reader<'_>) -> Option<Roots> {
     let certificates = pem::certificates(file, reader)?;
-    let print = print_of(certificates.iter().map(|one| one.as_ref()));
+    let print = print_of(certificates.iter().map(AsRef::as_ref));
     let mut store = RootCertStore::empty();
     let (_, wrong) = store.add_parsable_certificates(certificates);
     if wrong > 0 || store.is_empty() {
@@ -240,7 +240,7 @@ fn certified(
     let chain = pem::certificates(&pair.cert, reader);
     let key = pem::key(&pair.key, reader);
     let (chain, key) = chain.zip(key)?;
-    let parts = chain.iter().map(|one| one.as_ref());
+    let parts = chain.iter().map(AsRef::as_ref);
     let print = print_of(parts.chain([key.secret_der()]));
     match CertifiedKey::from_der(chain, key, provider) {
         Ok(certified) => {
