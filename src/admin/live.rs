@@ -1,7 +1,6 @@
 //! The views of a running gateway, read from the snapshot in force.
 
 use std::{
-    net::SocketAddr,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -17,7 +16,7 @@ use super::{
 };
 use crate::{
     admission::{LaneView, Pressure, RateLimit},
-    config::{ActionPlan, HostMatch, PathMatch, RateKey, RoutePlan},
+    config::{ActionPlan, CertificateFacts, HostMatch, PathMatch, RateKey, RoutePlan},
     health::{Checked, HealthView},
     pool::SeatView,
     reload,
@@ -38,24 +37,27 @@ pub struct Live {
     /// What this process gives up for its own health.
     pub pressure: Arc<Pressure>,
     /// What is listened on.
-    pub listeners: Vec<(String, SocketAddr, bool)>,
+    pub doors: Arc<dyn Doors>,
     /// When the process began.
     pub started_at: SystemTime,
 }
 
+/// What is listened on, as whoever holds the sockets tells it.
+pub trait Doors: std::fmt::Debug + Send + Sync {
+    /// The data listeners in force, in the order of the config.
+    fn listeners(&self) -> Vec<ListenerView>;
+    /// Open connections by the names of listeners, of those that drain too.
+    fn connections(&self) -> Vec<(String, usize)>;
+}
+
 impl Source for Live {
     fn status(&self) -> StatusView {
-        let listener = |(name, address, tls): &(String, SocketAddr, bool)| ListenerView {
-            name: name.clone(),
-            address: *address,
-            tls: *tls,
-        };
         StatusView {
             version: env!("CARGO_PKG_VERSION"),
             started_at: self.started_at,
             uptime: self.started_at.elapsed().unwrap_or_default(),
             readiness: self.ready(),
-            listeners: self.listeners.iter().map(listener).collect(),
+            listeners: self.doors.listeners(),
             pressure: pressure(&self.pressure),
         }
     }
@@ -114,6 +116,14 @@ impl Source for Live {
     fn recommendations(&self) -> Recommendations {
         let snapshot = self.snapshot.load_full();
         advice::of(&snapshot, Instant::now())
+    }
+
+    fn connections(&self) -> Vec<(String, usize)> {
+        self.doors.connections()
+    }
+
+    fn certificates(&self) -> Vec<CertificateFacts> {
+        self.snapshot.load().certificates.clone()
     }
 
     fn ready(&self) -> Readiness {

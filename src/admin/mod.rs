@@ -25,7 +25,7 @@ pub use access::Token;
 pub use advice::{LimitAdvice, ProposedLimit, ProposedRate, RateAdvice, Recommendations};
 pub use cases::{ExplainedView, Verdict};
 pub use change::{AppliedView, ChangesView, DiffView, EntryView, TouchedView};
-pub use live::Live;
+pub use live::{Doors, Live};
 pub use router::{Admin, router};
 pub use source::{Readiness, Source};
 pub use stream::MAX_STREAMS;

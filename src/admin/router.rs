@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use arc_swap::ArcSwapOption;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
@@ -35,7 +36,7 @@ const MAX_FORM_BYTES: usize = 4096;
 pub struct Admin {
     pub(super) source: Arc<dyn Source>,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) token: Option<Token>,
+    pub(super) token: ArcSwapOption<Token>,
     pub(super) hosts: Hosts,
     pub(super) stop: CancellationToken,
     pub(super) reload: Option<reload::Handle>,
@@ -57,7 +58,7 @@ impl Admin {
         Self {
             source,
             telemetry,
-            token,
+            token: ArcSwapOption::new(token.map(Arc::new)),
             hosts: Hosts::for_bind(bind),
             stop,
             reload: None,
@@ -74,12 +75,20 @@ impl Admin {
         self.reload = Some(handle);
         self
     }
+
+    /// Asks for `token` from now on. Another one than before ends the sessions that the former one opened.
+    pub fn ask_for(&self, token: Option<Token>) {
+        if self.token.load().as_deref() != token.as_ref() {
+            self.token.store(token.map(Arc::new));
+            self.sessions.end_all();
+        }
+    }
 }
 
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Admin")
-            .field("token", &self.token)
+            .field("token", &self.token.load().as_deref())
             .field("hosts", &self.hosts)
             .finish_non_exhaustive()
     }

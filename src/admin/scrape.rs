@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::CertificateFacts;
 use crate::telemetry::{Exposition, Telemetry, catalog};
 
 use super::{
@@ -17,6 +18,13 @@ pub(super) fn page(telemetry: &Telemetry, source: &dyn Source) -> String {
     pressure(&mut live, &status.pressure);
     live.gauge(&catalog::READY, [], flag(source.ready().is_ready()));
     config(&mut live, &source.config());
+    for (listener, count) in source.connections() {
+        live.gauge(&catalog::CONNECTIONS, [&listener], count as f64);
+    }
+    source
+        .certificates()
+        .iter()
+        .for_each(|one| certificate(&mut live, one));
     for view in source.upstreams() {
         upstream(&mut live, &view);
     }
@@ -42,6 +50,15 @@ fn config(live: &mut Exposition, view: &ConfigView) {
         flag(rejected.is_none()),
     );
     live.gauge(&catalog::CONFIG_ERROR_LINE, [], error_line.into());
+}
+
+fn certificate(live: &mut Exposition, facts: &CertificateFacts) {
+    let file = facts.certificate.display().to_string();
+    let at = [facts.listener.as_str(), &file];
+    live.gauge(&catalog::CERTIFICATE_STALE, at, flag(facts.stale));
+    if let Some(seconds) = facts.not_after {
+        live.gauge(&catalog::CERTIFICATE_EXPIRY, at, seconds as f64);
+    }
 }
 
 fn upstream(live: &mut Exposition, view: &UpstreamView) {

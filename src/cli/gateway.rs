@@ -1,9 +1,10 @@
 //! The whole gateway, put together: config in force, sockets bound, loops running.
 
+mod fronts;
+
 use std::{
     io,
     net::SocketAddr,
-    num::NonZeroUsize,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -18,13 +19,13 @@ use tokio_util::{
     task::TaskTracker,
 };
 
+use self::fronts::{Fronts, House};
 use crate::{
-    admin::{self, Admin, Live, Readiness, Token},
+    admin::{Admin, Live, Readiness, Token},
     admission::{self, Level, Pressure, Signals, SystemSignals},
-    config::{AccessTarget, ListenerPlan, Loaded, LogFormat, LogPlan},
-    listener::{Bound, Listener, Refused, Strain, Wiring},
-    names::ListenerName,
-    proxy::{self, Entrance, GateService, Panicked},
+    config::{AccessTarget, Loaded, LogFormat, LogPlan},
+    listener::Strain,
+    proxy::Entrance,
     reload::{self, Keeper},
     snapshot::Snapshot,
     telemetry::{AccessLog, AccessTo, LineFormat, Telemetry},
@@ -33,8 +34,7 @@ use crate::{
 /// A running gateway. Dropped, it ends without a drain.
 pub struct Gateway {
     keeper: reload::Running,
-    listeners: Vec<Arc<Listener>>,
-    admin: Listener,
+    fronts: Fronts,
     readiness: watch::Sender<Readiness>,
     telemetry: Arc<Telemetry>,
     access: Arc<AccessLog>,
@@ -42,16 +42,12 @@ pub struct Gateway {
     stop: DropGuard,
 }
 
-/// The name under which the admin listener is known.
-const ADMIN: &str = "admin";
 /// How often histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(1);
 /// How long the last lines of the access log get to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 /// How long loops get to end, and to write down what must outlive the process.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long admin connections get to end.
-const ADMIN_DRAIN: Duration = Duration::from_millis(200);
 
 impl Gateway {
     /// Puts `loaded` into force, follows `file` where there is one, and serves. Needs a tokio runtime.
@@ -75,15 +71,11 @@ impl Gateway {
     ) -> io::Result<Self> {
         let telemetry = Telemetry::new();
         let access = Arc::new(access_log(&loaded.plan.log, &telemetry)?);
-        let sockets = Sockets::bind(&loaded)?;
-        let token = loaded
-            .files
-            .admin_token
-            .as_ref()
-            .map(|secret| Token::new(secret.expose()));
-        let keeper = Keeper::start(loaded, file.clone(), Arc::clone(&telemetry));
-        let snapshot = Arc::clone(&keeper.snapshot);
-        let pressure = Pressure::new(keeper.snapshot.load().plan.pressure);
+        let fronts = Fronts::new(&telemetry);
+        let first = fronts.bind(&loaded)?;
+        let ready = Keeper::prepare(loaded, file.clone(), Arc::clone(&telemetry));
+        let snapshot = Arc::clone(&ready.snapshot);
+        let pressure = Pressure::new(snapshot.load().plan.pressure);
         let entrance = Arc::new(Entrance::new(
             snapshot,
             Arc::clone(&telemetry),
@@ -91,29 +83,24 @@ impl Gateway {
             Arc::clone(&pressure),
         ));
         let (strain, asked) = watch::channel(Strain::None);
-        let data = sockets.data.into_iter();
-        let listeners: Vec<_> = data.map(|socket| socket.serve(&entrance, &asked)).collect();
-        let (readiness, ready) = watch::channel(Readiness::Ready);
+        let (readiness, is_ready) = watch::channel(Readiness::Ready);
         let stop = CancellationToken::new();
         let live = Live {
-            snapshot: Arc::clone(&keeper.snapshot),
-            reload: keeper.handle.clone(),
-            readiness: ready,
+            snapshot: Arc::clone(&ready.snapshot),
+            reload: ready.handle.clone(),
+            readiness: is_ready,
             path: file,
             pressure: Arc::clone(&pressure),
-            listeners: listeners.iter().map(|one| described(one)).collect(),
+            doors: Arc::new(fronts.clone()),
             started_at: SystemTime::now(),
         };
-        let address = sockets.admin.address().ip();
-        let pages = Admin::new(
-            Arc::new(live),
-            Arc::clone(&telemetry),
-            address,
-            token,
-            stop.clone(),
-        )
-        .changing(keeper.handle.clone());
-        let admin = serve_admin(sockets.admin, pages, &entrance);
+        let house = House {
+            entrance,
+            strain: asked,
+            pages: pages(live, &telemetry, &ready.handle, &stop),
+        };
+        fronts.open(house, first);
+        let keeper = ready.keep(Arc::new(fronts.clone()));
         let tasks = TaskTracker::new();
         tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
         tasks.spawn(admission::watch(pressure.clone(), signals, stop.clone()));
@@ -123,12 +110,11 @@ impl Gateway {
             tasks.spawn(reload::remember(limits, dir, stop.clone()));
         }
         let (status, source) = (keeper.handle.subscribe(), Arc::clone(&keeper.snapshot));
-        tasks.spawn(follow_plan(listeners.clone(), status, source, pressure));
+        tasks.spawn(follow_plan(status, source, pressure));
         let stop = stop.drop_guard();
         Ok(Self {
             keeper,
-            listeners,
-            admin,
+            fronts,
             readiness,
             telemetry,
             access,
@@ -140,13 +126,7 @@ impl Gateway {
     /// Where the listener `name` is bound; the admin listener's is `admin`.
     #[must_use]
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
-        if name == ADMIN {
-            return Some(self.admin.address());
-        }
-        self.listeners
-            .iter()
-            .find(|listener| listener.name().as_str() == name)
-            .map(|listener| listener.address())
+        self.fronts.address(name)
     }
 
     /// What is in force.
@@ -175,23 +155,9 @@ impl Gateway {
     pub async fn drain(self, delay: Duration, timeout: Duration) -> usize {
         self.readiness.send_replace(Readiness::Draining);
         tokio::time::sleep(delay).await;
-        self.listeners.iter().for_each(|listener| listener.close());
-        let deadline = Instant::now() + timeout;
-        let draining = TaskTracker::new();
-        let tasks: Vec<_> = self
-            .listeners
-            .iter()
-            .map(|listener| {
-                let listener = Arc::clone(listener);
-                draining.spawn(async move { listener.drain(deadline).await })
-            })
-            .collect();
-        let mut cut = 0_usize;
-        for task in tasks {
-            cut = cut.saturating_add(task.await.unwrap_or_default());
-        }
+        let cut = self.fronts.drain(Instant::now() + timeout).await;
         drop(self.stop);
-        self.admin.drain(Instant::now() + ADMIN_DRAIN).await;
+        self.fronts.drain_admin().await;
         self.keeper.stop().await;
         self.tasks.close();
         // A disk that hangs must not keep the process from ending.
@@ -201,76 +167,19 @@ impl Gateway {
     }
 }
 
-/// What is bound before anything is served.
-struct Sockets {
-    admin: Bound,
-    data: Vec<Socket>,
-}
-
-/// One listener's socket, and how it is served.
-struct Socket {
-    plan: ListenerPlan,
-    bound: Bound,
-    tls: Option<Arc<rustls::ServerConfig>>,
-}
-
-// === impl Sockets ===
-
-impl Sockets {
-    fn bind(loaded: &Loaded) -> io::Result<Self> {
-        let admin = Bound::bind(&ListenerName::from(ADMIN), loaded.plan.admin.bind);
-        let data = loaded.plan.listeners.iter().map(|plan| {
-            let bound = Bound::bind(&plan.name, plan.bind).map_err(io::Error::other)?;
-            let tls = loaded.files.listeners.get(&plan.name).cloned();
-            Ok(Socket {
-                plan: plan.clone(),
-                bound,
-                tls,
-            })
-        });
-        Ok(Self {
-            admin: admin.map_err(io::Error::other)?,
-            data: data.collect::<io::Result<_>>()?,
-        })
-    }
-}
-
-// === impl Socket ===
-
-impl Socket {
-    fn serve(self, entrance: &Arc<Entrance>, strain: &watch::Receiver<Strain>) -> Arc<Listener> {
-        let service = GateService::new(Arc::clone(entrance));
-        let wiring = Wiring {
-            panicked: Panicked::new(Arc::clone(entrance)),
-            refused: refused(entrance),
-            handles: entrance.telemetry.listener(&self.plan.name),
-            strain: strain.clone(),
-        };
-        Arc::new(Listener::start(
-            self.plan, self.bound, self.tls, service, wiring,
-        ))
-    }
-}
-
-/// A listener as the API shows it.
-fn described(listener: &Listener) -> (String, SocketAddr, bool) {
-    (
-        listener.name().to_string(),
-        listener.address(),
-        listener.is_secure(),
-    )
-}
-
-fn serve_admin(bound: Bound, pages: Admin, entrance: &Arc<Entrance>) -> Listener {
-    let plan = admin_listener(bound.address());
-    let wiring = Wiring {
-        panicked: Panicked::new(Arc::clone(entrance)),
-        refused: Arc::new(|_, _| {}), // the admin pages are no route's requests
-        handles: entrance.telemetry.listener(&plan.name),
-        // Nothing is asked of it: how the process is must be seen above all when it is ill.
-        strain: watch::channel(Strain::None).1,
-    };
-    Listener::start(plan, bound, None, admin::router(Arc::new(pages)), wiring)
+/// Makes the pages of an admin listener.
+fn pages(
+    live: Live,
+    telemetry: &Arc<Telemetry>,
+    handle: &reload::Handle,
+    stop: &CancellationToken,
+) -> Box<dyn Fn(SocketAddr, Option<Token>) -> Admin + Send + Sync> {
+    let (live, telemetry) = (Arc::new(live), Arc::clone(telemetry));
+    let (handle, stop) = (handle.clone(), stop.clone());
+    Box::new(move |address, token| {
+        let (live, telemetry) = (Arc::clone(&live), Arc::clone(&telemetry));
+        Admin::new(live, telemetry, address.ip(), token, stop.clone()).changing(handle.clone())
+    })
 }
 
 /// Asks of listeners what the level in force asks for.
@@ -300,27 +209,14 @@ const fn strain_of(level: Level) -> Strain {
     }
 }
 
-/// Gives listeners what a reload may change of them.
+/// Gives what decides about pressure what a reload may change of it.
 async fn follow_plan(
-    listeners: Vec<Arc<Listener>>,
     mut status: watch::Receiver<reload::Status>,
     snapshot: Arc<arc_swap::ArcSwap<Snapshot>>,
     pressure: Arc<Pressure>,
 ) {
     while status.changed().await.is_ok() {
-        let snapshot = snapshot.load_full();
-        pressure.reshape(snapshot.plan.pressure);
-        for listener in &listeners {
-            if let Some(next) = snapshot
-                .plan
-                .listeners
-                .iter()
-                .find(|plan| plan.name == *listener.name())
-            {
-                let tls = snapshot.certificates.get(&next.name).cloned();
-                listener.reshape(next.clone(), tls);
-            }
-        }
+        pressure.reshape(snapshot.load().plan.pressure);
     }
 }
 
@@ -335,34 +231,6 @@ async fn upkeep(telemetry: Arc<Telemetry>, stop: CancellationToken) {
         }
     }
 }
-
-/// Tells of requests that HTTP itself refused.
-fn refused(entrance: &Arc<Entrance>) -> Refused {
-    let entrance = Arc::clone(entrance);
-    Arc::new(move |connection, fault| proxy::refused(&entrance, connection, &fault))
-}
-
-/// The admin listener, as the plan of one.
-fn admin_listener(bind: SocketAddr) -> ListenerPlan {
-    ListenerPlan {
-        name: ListenerName::from(ADMIN),
-        bind,
-        trusted_proxies: Vec::new(),
-        proxy_protocol: false,
-        tls: None,
-        header_timeout: Duration::from_secs(10),
-        body_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(75),
-        tunnel_idle_timeout: Duration::from_secs(60),
-        max_header_bytes: ADMIN_MAX_HEADER,
-        max_connections: NonZeroUsize::new(ADMIN_MAX_CONNECTIONS),
-    }
-}
-
-/// Largest head of a request to the admin pages.
-const ADMIN_MAX_HEADER: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
-/// Most connections to the admin pages.
-const ADMIN_MAX_CONNECTIONS: usize = 256;
 
 fn access_log(plan: &LogPlan, telemetry: &Telemetry) -> io::Result<AccessLog> {
     let to = match &plan.access {

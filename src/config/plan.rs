@@ -145,6 +145,26 @@ pub struct ListenerPlan {
 pub struct ListenerTlsPlan {
     /// At least one. The first serves clients that name no host.
     pub certificates: Vec<CertificatePlan>,
+    /// Whose certificates clients show, where they are asked for any.
+    pub clients: Option<ClientsPlan>,
+}
+
+/// `client_ca` and `client_auth` of a listener's TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientsPlan {
+    /// The authorities whose certificates count.
+    pub ca: PathBuf,
+    /// Whether a client must show one.
+    pub auth: ClientAuth,
+}
+
+/// Whether clients must show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Who shows none is refused in the handshake.
+    Required,
+    /// Who shows none is let in; who shows a wrong one is not.
+    Optional,
 }
 
 /// A certificate chain and its key, as PEM files.

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch::Receiver,
@@ -10,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    bind::BACKLOG,
     connection,
     shared::Shared,
     strain::{self, Strain},
@@ -29,42 +31,72 @@ enum Next {
     Pause,
 }
 
-/// Accepts until told to stop; the listening socket is closed when it returns.
+/// Accepts until told to stop, and then who waits in the backlog: closing the socket would reset them. It is closed
+/// when this returns.
 ///
 /// At `max_connections` the connection is closed at once and counted as `limit`, as Envoy does: a client
 /// that waits in the kernel's backlog would only learn later, and from nobody.
 ///
 /// While `strain` asks for it nothing is taken: who comes waits in the backlog, for the pause is meant to be short.
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, mut strain: Receiver<Strain>) {
+pub(super) async fn run(
+    listener: Arc<TcpListener>,
+    shared: Arc<Shared>,
+    mut strain: Receiver<Strain>,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         let accepted = tokio::select! {
             biased; // stop first: a flood of connections must not delay the drain
-            () = shared.stop_accepting.cancelled() => return,
+            () = shared.stop_accepting.cancelled() => return take_waiting(&listener, &shared),
             accepted = next(&listener, &mut strain) => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 pause = FIRST_PAUSE;
-                match shared.take_slot() {
-                    Some(slot) => {
-                        let task = connection::serve(Arc::clone(&shared), stream, peer, slot);
-                        shared.connections.spawn(task);
-                    }
-                    None => shared.handles.rejected("limit"),
-                }
+                begin(&shared, stream, peer);
             }
             Err(error) if after(&error) == Next::Continue => {}
             Err(error) => {
-                shared.handles.rejected("descriptors");
-                tracing::warn!(listener = %shared.name, %error, pause_ms = pause.as_millis(), "accept failed");
+                let terms = shared.terms();
+                terms.handles.rejected("descriptors");
+                tracing::warn!(listener = %terms.plan.name, %error, pause_ms = pause.as_millis(), "accept failed");
                 tokio::select! {
                     biased;
-                    () = shared.stop_accepting.cancelled() => return,
+                    () = shared.stop_accepting.cancelled() => return take_waiting(&listener, &shared),
                     () = sleep(pause) => {}
                 }
                 pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
             }
+        }
+    }
+}
+
+fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+    match shared.take_slot() {
+        Some(slot) => {
+            let task = connection::serve(Arc::clone(shared), stream, peer, slot);
+            shared.connections.spawn(task);
+        }
+        None => shared.terms().handles.rejected("limit"),
+    }
+}
+
+/// Takes the connections that the kernel has made for us already, at most [`BACKLOG`]. Asks the kernel itself: what
+/// tokio knows may be older.
+fn take_waiting(listener: &TcpListener, shared: &Arc<Shared>) {
+    for _ in 0..BACKLOG {
+        let accepted = SockRef::from(listener).accept();
+        match accepted {
+            Ok((socket, peer)) => {
+                let stream = socket
+                    .set_nonblocking(true)
+                    .and_then(|()| TcpStream::from_std(socket.into()));
+                if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
+                    begin(shared, stream, peer);
+                }
+            }
+            Err(error) if after(&error) == Next::Continue => {}
+            Err(_) => return,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! was started with, and what it had to refuse itself is reported by a callback. hyper drives HTTP; what
 //! hyper has no bound for is bounded here:
 //!
+//! * `set` has all listeners, and changes them while they run; `decision` says which sockets stay, come and go.
 //! * `accept` takes connections and backs off where descriptors run out; `connection` takes one from its
 //!   first byte to its last: PROXY header, TLS, HTTP.
 //! * `strain` is what the process asks for when it is short of something: idle connections closed, no more accepted.
@@ -22,10 +23,12 @@ mod body;
 mod classify;
 mod clock;
 mod connection;
+mod decision;
 mod exchange;
 mod preface;
 mod proxy_header;
 mod server;
+mod set;
 mod shared;
 mod socket;
 mod strain;
@@ -34,7 +37,8 @@ mod tls;
 mod wire;
 
 pub use bind::{BindError, Bound};
-pub use server::{Listener, Wiring};
+pub use server::{Listener, Pace, Wiring};
+pub use set::{Certificates, Change, Fresh, Listeners, Seen};
 pub use shared::Refused;
 pub use strain::Strain;
 

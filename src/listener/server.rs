@@ -1,7 +1,9 @@
 //! A listener as its owner sees it: started, closed, drained.
 
 use std::{
-    convert::Infallible, net::SocketAddr, sync::Arc, sync::atomic::Ordering::Relaxed,
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -9,6 +11,7 @@ use axum::body::Body;
 use http::{Request, Response};
 use rustls::ServerConfig;
 use tokio::{
+    net::TcpListener,
     sync::watch::Receiver,
     time::{Instant, timeout, timeout_at},
 };
@@ -32,6 +35,17 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 pub struct Listener {
     pub(super) shared: Arc<Shared>,
     address: SocketAddr,
+    /// Gone when it is closed.
+    socket: Weak<TcpListener>,
+}
+
+/// How fast a drain asks connections that rest to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// All of them now.
+    AtOnce,
+    /// One after the other over most of the drain's time, so that their clients don't all come back at once.
+    Spread,
 }
 
 /// What a listener is connected to besides its service.
@@ -81,6 +95,7 @@ impl Listener {
         let router = exchange::router(service, panicked);
         let tls = tls.map(TlsAcceptor::from);
         let shared = Arc::new(Shared::new(plan, tls, router, handles, refused));
+        let socket = Arc::downgrade(&bound.listener);
         let accepting = accept::run(bound.listener, Arc::clone(&shared), strain.clone());
         shared.connections.spawn(accepting);
         let following = strain::follow(strain, Arc::clone(&shared));
@@ -88,13 +103,25 @@ impl Listener {
         Self {
             shared,
             address: bound.address,
+            socket,
         }
     }
 
-    /// Its name.
+    /// Its name, which a reload may change.
     #[must_use]
-    pub fn name(&self) -> &ListenerName {
-        &self.shared.name
+    pub fn name(&self) -> ListenerName {
+        self.shared.terms().plan.name.clone()
+    }
+
+    /// Where its config says that it binds: the port may be 0.
+    #[must_use]
+    pub fn bind(&self) -> SocketAddr {
+        self.shared.terms().plan.bind
+    }
+
+    /// Its socket, until that is closed.
+    pub(super) fn socket(&self) -> Option<Arc<TcpListener>> {
+        self.socket.upgrade()
     }
 
     /// Where it listens.
@@ -109,11 +136,17 @@ impl Listener {
         self.shared.terms().tls.is_some()
     }
 
-    /// Takes over what may change while it runs: every key of `plan` but its name and bind, and the certificates
-    /// of `tls`, which were read again. Connections that are there keep what they came with; a lower
+    /// Takes over what may change while it runs: every key of `plan` but its bind, and the certificates of `tls`.
+    /// `handles` are those of the plan's name. Connections that are there keep what they came with; a lower
     /// `max_connections` closes none.
-    pub fn reshape(&self, plan: ListenerPlan, tls: Option<Arc<ServerConfig>>) {
-        self.shared.reshape(plan, tls.map(TlsAcceptor::from));
+    pub fn reshape(
+        &self,
+        plan: ListenerPlan,
+        tls: Option<Arc<ServerConfig>>,
+        handles: Arc<ListenerHandles>,
+    ) {
+        self.shared
+            .reshape(plan, tls.map(TlsAcceptor::from), handles);
     }
 
     /// How many connections there are, tunnels included.
@@ -122,22 +155,24 @@ impl Listener {
         self.shared.live()
     }
 
-    /// Stops accepting and closes the socket; connections go on.
+    /// Stops accepting and closes the socket; connections go on, those in its backlog too.
     pub fn close(&self) {
         self.shared.stop_accepting.cancel();
     }
 
-    /// Ends every connection as soon as its requests have: GOAWAY, `Connection: close`; idle ones at once.
-    /// Closes first where that was not done. At `deadline` tunnels are told to end and connections are cut.
-    /// Returns how many were cut.
+    /// Ends every connection as soon as its requests have: GOAWAY, `Connection: close`; idle ones at once, or each in
+    /// its turn where the `pace` says so. Closes first where that was not done. At `deadline` tunnels are told to end
+    /// and connections are cut. Returns how many were cut. A second drain keeps the deadline of the first.
     ///
     /// # Cancel safety
     /// The drain goes on; only the count is lost.
-    pub async fn drain(&self, deadline: Instant) -> usize {
+    pub async fn drain(&self, deadline: Instant, pace: Pace) -> usize {
         let shared = &self.shared;
         self.close();
-        // A second drain keeps the deadline of the first.
         let cut_at = *shared.cut_at.get_or_init(|| deadline);
+        if pace == Pace::AtOnce {
+            shared.hurry.cancel();
+        }
         shared.draining.cancel();
         shared.connections.close();
         shared.tunnels.close();

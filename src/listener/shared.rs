@@ -18,8 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::ListenerPlan, fault::Fault, names::ListenerName, proxy::ConnectionFacts,
-    telemetry::ListenerHandles,
+    config::ListenerPlan, fault::Fault, proxy::ConnectionFacts, telemetry::ListenerHandles,
 };
 
 /// Told of each request that was refused before the service could see it.
@@ -27,11 +26,9 @@ pub type Refused = Arc<dyn Fn(&ConnectionFacts, Fault) + Send + Sync>;
 
 /// What all connections of one listener share.
 pub(super) struct Shared {
-    pub(super) name: ListenerName,
     /// Loaded once by each connection, which keeps what it loaded.
     terms: ArcSwap<Terms>,
     pub(super) router: Router,
-    pub(super) handles: Arc<ListenerHandles>,
     pub(super) refused: Refused,
     pub(super) handshakes: Semaphore,
     /// Connection tasks and the streams of HTTP/2.
@@ -40,8 +37,10 @@ pub(super) struct Shared {
     pub(super) stop_tunnels: CancellationToken,
     /// No more accepts.
     pub(super) stop_accepting: CancellationToken,
-    /// Connections end as soon as their requests have.
+    /// Connections are asked to end, each in its turn, as soon as their requests have.
     pub(super) draining: CancellationToken,
+    /// Cancelled where nobody waits for a turn.
+    pub(super) hurry: CancellationToken,
     /// Set before `draining` is cancelled: when connections are cut.
     pub(super) cut_at: OnceLock<Instant>,
     /// Connections that a drain's deadline cut.
@@ -59,6 +58,8 @@ pub(super) struct Terms {
     pub(super) plan: ListenerPlan,
     pub(super) trusted_proxies: Arc<[IpNet]>,
     pub(super) tls: Option<TlsAcceptor>,
+    /// What is counted, under the name of the plan.
+    pub(super) handles: Arc<ListenerHandles>,
 }
 
 /// How many connections there are, and may be.
@@ -67,7 +68,6 @@ struct Slots {
     live: AtomicUsize,
     /// Relaxed too: a new cap counts from some connection on.
     most: AtomicUsize,
-    handles: Arc<ListenerHandles>,
 }
 
 /// A place among `max_connections`; given back when the socket is closed.
@@ -98,13 +98,10 @@ impl Shared {
         let slots = Arc::new(Slots {
             live: AtomicUsize::new(0),
             most: AtomicUsize::new(most),
-            handles: Arc::clone(&handles),
         });
         Self {
-            name: plan.name.clone(),
-            terms: ArcSwap::from_pointee(Terms::new(plan, tls)),
+            terms: ArcSwap::from_pointee(Terms::new(plan, tls, handles)),
             router,
-            handles,
             refused,
             handshakes: Semaphore::new((most / 2).clamp(1, Semaphore::MAX_PERMITS)),
             connections: TaskTracker::new(),
@@ -112,6 +109,7 @@ impl Shared {
             stop_tunnels: CancellationToken::new(),
             stop_accepting: CancellationToken::new(),
             draining: CancellationToken::new(),
+            hurry: CancellationToken::new(),
             cut_at: OnceLock::new(),
             cut: AtomicUsize::new(0),
             closes_idle: AtomicBool::new(false),
@@ -129,7 +127,6 @@ impl Shared {
                 (live < slots.most.load(Relaxed)).then_some(live.saturating_add(1))
             })
             .ok()?;
-        slots.handles.opened();
         Some(Slot(Arc::clone(slots)))
     }
 
@@ -164,20 +161,26 @@ impl Shared {
     }
 
     /// From now on `plan` holds for new connections; its cap for all.
-    pub(super) fn reshape(&self, plan: ListenerPlan, tls: Option<TlsAcceptor>) {
+    pub(super) fn reshape(
+        &self,
+        plan: ListenerPlan,
+        tls: Option<TlsAcceptor>,
+        handles: Arc<ListenerHandles>,
+    ) {
         self.slots.most.store(most_of(&plan), Relaxed);
-        self.terms.store(Arc::new(Terms::new(plan, tls)));
+        self.terms.store(Arc::new(Terms::new(plan, tls, handles)));
     }
 }
 
 // === impl Terms ===
 
 impl Terms {
-    fn new(plan: ListenerPlan, tls: Option<TlsAcceptor>) -> Self {
+    fn new(plan: ListenerPlan, tls: Option<TlsAcceptor>, handles: Arc<ListenerHandles>) -> Self {
         Self {
             trusted_proxies: plan.trusted_proxies.clone().into(),
             plan,
             tls,
+            handles,
         }
     }
 
@@ -214,7 +217,6 @@ const MOST_WITHOUT_LIMIT: usize = 1_000_000;
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.live.fetch_sub(1, Relaxed);
-        self.0.handles.closed();
     }
 }
 

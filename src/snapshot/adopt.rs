@@ -137,7 +137,7 @@ impl Ground {
             table: route::Table::new(&loaded.plan.routes),
             plan: Arc::new(loaded.plan.clone()),
             routes,
-            certificates: loaded.files.listeners.clone(),
+            certificates: loaded.files.certificates.clone(),
             upstreams,
         };
         self.endpoints.retire(&snapshot.endpoints().collect(), now);

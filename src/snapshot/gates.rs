@@ -46,7 +46,7 @@ struct Entry {
     /// The endpoints in force, once there is a snapshot with them.
     roster: Option<Arc<Roster>>,
     plan: Arc<UpstreamPlan>,
-    files: [u8; 32],
+    files: Option<[u8; 32]>,
 }
 
 /// What the next snapshot gets.
@@ -80,6 +80,7 @@ impl Gates {
         now: Instant,
     ) -> Kept {
         let tls = files.upstreams.get(&plan.name).cloned();
+        let print = files.print_of(&plan.name);
         let (tasks, before) = (&self.tasks, &mut self.before);
         let entry = self.of.entry(plan.name.clone()).or_insert_with(|| {
             let gate = Arc::new(Gate::new(&plan.name, &plan.concurrency));
@@ -95,10 +96,10 @@ impl Gates {
                 found: Arc::new(Found::new(plan.concurrency.mode, now)),
                 roster: None,
                 plan: Arc::clone(plan),
-                files: files.fingerprint,
+                files: print,
             }
         });
-        let named = if entry.files == files.fingerprint {
+        let named = if entry.files == print {
             NamedFiles::Same
         } else {
             NamedFiles::Changed
@@ -113,7 +114,7 @@ impl Gates {
             entry.gate.reshape(&plan.concurrency);
         }
         entry.plan = Arc::clone(plan);
-        entry.files = files.fingerprint;
+        entry.files = print;
         Kept {
             gate: Arc::clone(&entry.gate),
             budget: Arc::clone(&entry.budget),

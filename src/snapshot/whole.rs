@@ -1,13 +1,13 @@
 //! What a request reads, once, when it arrives.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use super::{Found, Named, Roster};
 use crate::{
     admission::{FailedKeys, Gate, RateLimit, Remembered, RetryBudget, RouteNumber},
     balance::Turn,
-    config::{ConfigHash, Plan, RoutePlan, UpstreamPlan},
-    names::{EndpointId, ListenerName, UpstreamName},
+    config::{CertificateFacts, ConfigHash, Plan, RoutePlan, UpstreamPlan},
+    names::{EndpointId, UpstreamName},
     pool::Seats,
     resolve::Answer,
     route,
@@ -27,7 +27,7 @@ pub struct Snapshot {
     /// In the order of [`Plan::routes`]: what [`Self::table`] finds is an index into it.
     pub routes: Vec<RouteLive>,
     /// What listeners that speak TLS show to clients.
-    pub certificates: BTreeMap<ListenerName, Arc<rustls::ServerConfig>>,
+    pub certificates: Vec<CertificateFacts>,
     /// Ordered by name: a [`Target`] holds an index into it.
     pub upstreams: Vec<Arc<UpstreamLive>>,
 }

@@ -120,6 +120,10 @@ catalogue! {
         "Open connections of clients.";
     CONNECTIONS_REJECTED = Counter "tidegate_connections_rejected_total" ["listener", "reason"]
         "Connections turned away: limit, proxy_protocol, tls, untrusted or protocol.";
+    CERTIFICATE_EXPIRY = Gauge "tidegate_certificate_expiry_timestamp_seconds" ["listener", "certificate"]
+        "When a certificate in force ends, in seconds since 1970; by its file.";
+    CERTIFICATE_STALE = Gauge "tidegate_certificate_stale" ["listener", "certificate"]
+        "1 while the files of a certificate are wrong or don't fit each other, and what they held before is in force.";
     CLIENT_TIMEOUTS = Counter "tidegate_client_timeouts_total" ["listener", "phase"]
         "Clients that were too slow: header, idle, handshake, body or write.";
     CONFIG_RELOADS = Counter "tidegate_config_reloads_total" ["result"]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Histogram};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,6 @@ pub struct UpstreamHandles {
 /// What is counted of one listener.
 #[derive(Debug)]
 pub struct ListenerHandles {
-    connections: Gauge,
     rejected: Words,
     timeouts: Words,
 }
@@ -160,7 +159,6 @@ impl Telemetry {
     pub fn listener(&self, listener: &ListenerName) -> Arc<ListenerHandles> {
         let name = listener.as_str();
         Arc::new(ListenerHandles {
-            connections: self.recorder.gauge(&catalog::CONNECTIONS, [name]),
             rejected: Words::new(&self.recorder, &catalog::CONNECTIONS_REJECTED, name),
             timeouts: Words::new(&self.recorder, &catalog::CLIENT_TIMEOUTS, name),
         })
@@ -286,16 +284,6 @@ impl UpstreamHandles {
 // === impl ListenerHandles ===
 
 impl ListenerHandles {
-    /// A connection was taken.
-    pub fn opened(&self) {
-        self.connections.increment(1.0);
-    }
-
-    /// A connection ended.
-    pub fn closed(&self) {
-        self.connections.decrement(1.0);
-    }
-
     /// A connection was turned away: `limit`, `proxy_protocol`, `tls`, `untrusted`, `protocol`.
     pub fn rejected(&self, reason: &'static str) {
         self.rejected.increment(reason);
@@ -439,16 +427,11 @@ mod tests {
     #[test]
     fn two_gateways_in_one_process_do_not_mix() {
         let (one, two) = (Telemetry::new(), Telemetry::new());
-        one.listener(&"web".into()).opened();
-        two.listener(&"web".into()).closed();
-        assert!(
-            one.render()
-                .contains("tidegate_connections{listener=\"web\"} 1")
-        );
-        assert!(
-            two.render()
-                .contains("tidegate_connections{listener=\"web\"} -1")
-        );
+        one.panicked();
+        two.panicked();
+        two.panicked();
+        assert!(one.render().contains("tidegate_panics_total 1"));
+        assert!(two.render().contains("tidegate_panics_total 2"));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 mod support;
 
 mod adaptive;
+mod certificates;
 mod change;
 mod checks;
 mod drain;
@@ -22,6 +23,7 @@ mod explain;
 mod faults;
 mod history;
 mod limits;
+mod listeners;
 mod overload;
 mod pressure;
 mod reload;

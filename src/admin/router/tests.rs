@@ -148,6 +148,19 @@ impl Source for Fake {
         }
     }
 
+    fn connections(&self) -> Vec<(String, usize)> {
+        vec![("web".to_owned(), 3)]
+    }
+
+    fn certificates(&self) -> Vec<crate::config::CertificateFacts> {
+        vec![crate::config::CertificateFacts {
+            listener: "web".into(),
+            certificate: "/etc/tls/shop.crt".into(),
+            not_after: Some(1_893_456_000),
+            stale: true,
+        }]
+    }
+
     fn ready(&self) -> Readiness {
         *self.readiness.lock()
     }

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::{Given, Shown, Typed};
 use crate::{
     config::{
-        BalancePolicy, CheckMethod, HostPolicy, LawWord, LogFormat, UpstreamProtocol,
+        BalancePolicy, CheckMethod, ClientAuth, HostPolicy, LawWord, LogFormat, UpstreamProtocol,
         nearest::did_you_mean,
         problem::{Code, Problem},
         shape::Shape,
@@ -74,6 +74,12 @@ impl Word for RetryWord {
         ("504", Self::Status504),
     ];
     const NAMES: &'static [&'static str] = &["connect", "reset", "timeout", "502", "503", "504"];
+}
+
+impl Word for ClientAuth {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("required", Self::Required), ("optional", Self::Optional)];
+    const NAMES: &'static [&'static str] = &["required", "optional"];
 }
 
 impl Word for LogFormat {
@@ -207,6 +213,7 @@ macro_rules! words {
 words!(
     ConcurrencyWord,
     RetryWord,
+    ClientAuth,
     LogFormat,
     tracing::Level,
     UpstreamProtocol,
@@ -229,6 +236,7 @@ mod tests {
     fn the_words_that_are_shown_are_those_that_are_read() {
         same::<ConcurrencyWord>();
         same::<RetryWord>();
+        same::<ClientAuth>();
         same::<LogFormat>();
         same::<tracing::Level>();
         same::<UpstreamProtocol>();

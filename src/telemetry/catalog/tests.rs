@@ -66,7 +66,6 @@ fn busy() -> Arc<Telemetry> {
     upstream.resolved("ok");
     upstream.name_event("changed");
     let listener = telemetry.listener(&"web".into());
-    listener.opened();
     listener.rejected("limit");
     listener.timed_out("header");
     telemetry.reloaded(ReloadResult::Applied);
