@@ -13,11 +13,11 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     ConfigView, EndpointState, EndpointView, LearnedView, LimitView, ListenerView, NameView,
     PressureView, Readiness, Recommendations, ReloadView, RouteView, Source, StatusView,
-    UpstreamView, advice,
+    UpstreamView, advice, groups,
 };
 use crate::{
     admission::{LaneView, Pressure, RateLimit},
-    config::{ActionPlan, HostMatch, PathMatch, RateKey, RoutePlan},
+    config::{ActionPlan, FallbackPlan, HostMatch, PathMatch, RateKey, RoutePlan},
     health::{Checked, HealthView},
     pool::SeatView,
     reload,
@@ -136,6 +136,7 @@ fn pressure(pressure: &Pressure) -> PressureView {
 
 fn upstream(live: &UpstreamLive) -> UpstreamView {
     let gate = live.gate.view();
+    let groups = groups::views(live);
     UpstreamView {
         name: live.plan.name.to_string(),
         limit: gate.limit,
@@ -148,8 +149,12 @@ fn upstream(live: &UpstreamLive) -> UpstreamView {
             .views(Instant::now())
             .iter()
             .enumerate()
-            .map(|(index, seat)| endpoint(seat, live, index))
+            .map(|(index, seat)| EndpointView {
+                group: groups::name(&groups, seat.group),
+                ..endpoint(seat, live, index)
+            })
             .collect(),
+        groups,
     }
 }
 
@@ -184,6 +189,7 @@ fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView 
     let lane = live.roster.lane(index).map(|lane| lane.view());
     EndpointView {
         address: seat.id.address,
+        group: String::new(),
         weight: seat.weight.get(),
         priority: seat.priority,
         state,
@@ -306,6 +312,7 @@ fn route(plan: &RoutePlan) -> RouteView {
             ActionPlan::Respond { status, .. } => format!("respond {}", status.as_u16()),
             ActionPlan::Redirect { status, to } => format!("redirect {} to {to}", status.as_u16()),
         },
+        fallback: plan.fallback.as_ref().map(fallback),
         upstreams,
         priority: plan.priority,
         limits: plan
@@ -313,5 +320,15 @@ fn route(plan: &RoutePlan) -> RouteView {
             .iter()
             .map(|limit| limit.name.to_string())
             .collect(),
+    }
+}
+
+fn fallback(plan: &FallbackPlan) -> String {
+    match plan {
+        FallbackPlan::Upstream(name) => format!("forward to {name}"),
+        FallbackPlan::File { path, status, .. } => {
+            format!("respond {} with {}", status.as_u16(), path.display())
+        }
+        FallbackPlan::Respond { status, .. } => format!("respond {}", status.as_u16()),
     }
 }

@@ -9,6 +9,7 @@ mod access;
 mod advice;
 mod change;
 mod gate;
+mod groups;
 mod live;
 mod origin;
 mod pages;
@@ -28,6 +29,6 @@ pub use router::{Admin, router};
 pub use source::{Readiness, Source};
 pub use stream::MAX_STREAMS;
 pub use views::{
-    ConfigView, EndpointState, EndpointView, LearnedView, LimitView, ListenerView, NameView,
-    PressureView, ReloadView, RouteView, StatusView, UpstreamView,
+    ConfigView, EndpointState, EndpointView, GroupView, LearnedView, LimitView, ListenerView,
+    NameView, PressureView, ReloadView, RouteView, StatusView, UpstreamView,
 };

@@ -9,6 +9,7 @@
 mod access;
 pub mod catalog;
 mod exposition;
+mod fallback;
 mod handles;
 mod latency;
 mod logging;
@@ -19,6 +20,7 @@ mod timestamp;
 
 pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, Timings};
 pub use exposition::Exposition;
+pub use fallback::FallbackHandles;
 pub use handles::{ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles};
 pub use latency::LatencyCounts;
 pub use logging::{LineFormat, init_logging};

@@ -1,3 +1,5 @@
+mod groups;
+
 use std::num::NonZeroU32;
 
 use super::*;
@@ -123,15 +125,19 @@ fn ranked(registry: &Registry, priorities: &[u16], panic_threshold: f64) -> Seat
     Seats::new(seats, panic_threshold, SLOW_START)
 }
 
-/// Takes the endpoint at `index` out, as a check that fails does.
-fn down(seats: &Seats, index: usize, now: Instant) {
-    let plan = crate::config::HealthPlan {
+fn check_plan() -> crate::config::HealthPlan {
+    crate::config::HealthPlan {
         path: None,
         interval: Duration::from_secs(5),
         timeout: Duration::from_secs(1),
         unhealthy_after: NonZeroU32::MIN,
         healthy_after: NonZeroU32::MIN,
-    };
+    }
+}
+
+/// Takes the endpoint at `index` out, as a check that fails does.
+fn down(seats: &Seats, index: usize, now: Instant) {
+    let plan = check_plan();
     let health = &seats.get(index).unwrap().endpoint.health;
     health.checked(Err(crate::health::CheckFailure::Timeout), &plan, now);
 }
