@@ -12,11 +12,13 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     ConfigView, EndpointState, EndpointView, LearnedView, LimitView, ListenerView, NameView,
     PressureView, Readiness, Recommendations, ReloadView, RouteView, Source, StatusView,
-    UpstreamView, advice,
+    UpstreamView, advice, groups,
 };
 use crate::{
     admission::{LaneView, Pressure, RateLimit},
-    config::{ActionPlan, CertificateFacts, HostMatch, PathMatch, RateKey, RoutePlan},
+    config::{
+        ActionPlan, CertificateFacts, FallbackPlan, HostMatch, PathMatch, RateKey, RoutePlan,
+    },
     health::{Checked, HealthView},
     pool::SeatView,
     reload,
@@ -146,6 +148,7 @@ fn pressure(pressure: &Pressure) -> PressureView {
 
 fn upstream(live: &UpstreamLive) -> UpstreamView {
     let gate = live.gate.view();
+    let groups = groups::views(live);
     UpstreamView {
         name: live.plan.name.to_string(),
         limit: gate.limit,
@@ -158,8 +161,12 @@ fn upstream(live: &UpstreamLive) -> UpstreamView {
             .views(Instant::now())
             .iter()
             .enumerate()
-            .map(|(index, seat)| endpoint(seat, live, index))
+            .map(|(index, seat)| EndpointView {
+                group: groups::name(&groups, seat.group),
+                ..endpoint(seat, live, index)
+            })
             .collect(),
+        groups,
     }
 }
 
@@ -194,6 +201,7 @@ fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView 
     let lane = live.roster.lane(index).map(|lane| lane.view());
     EndpointView {
         address: seat.id.address,
+        group: String::new(),
         weight: seat.weight.get(),
         priority: seat.priority,
         state,
@@ -321,6 +329,7 @@ fn route(plan: &RoutePlan) -> RouteView {
             ActionPlan::Respond { status, .. } => format!("respond {}", status.as_u16()),
             ActionPlan::Redirect { status, to } => format!("redirect {} to {to}", status.as_u16()),
         },
+        fallback: plan.fallback.as_ref().map(fallback),
         upstreams,
         priority: plan.priority,
         limits: plan
@@ -328,5 +337,15 @@ fn route(plan: &RoutePlan) -> RouteView {
             .iter()
             .map(|limit| limit.name.to_string())
             .collect(),
+    }
+}
+
+fn fallback(plan: &FallbackPlan) -> String {
+    match plan {
+        FallbackPlan::Upstream(name) => format!("forward to {name}"),
+        FallbackPlan::File { path, status, .. } => {
+            format!("respond {} with {}", status.as_u16(), path.display())
+        }
+        FallbackPlan::Respond { status, .. } => format!("respond {}", status.as_u16()),
     }
 }

@@ -10,6 +10,7 @@ mod advice;
 mod cases;
 mod change;
 mod gate;
+mod groups;
 mod live;
 mod origin;
 mod pages;
@@ -30,6 +31,6 @@ pub use router::{Admin, router};
 pub use source::{Readiness, Source};
 pub use stream::MAX_STREAMS;
 pub use views::{
-    ConfigView, EndpointState, EndpointView, LearnedView, LimitView, ListenerView, NameView,
-    PressureView, ReloadView, RouteView, StatusView, UpstreamView,
+    ConfigView, EndpointState, EndpointView, GroupView, LearnedView, LimitView, ListenerView,
+    NameView, PressureView, ReloadView, RouteView, StatusView, UpstreamView,
 };

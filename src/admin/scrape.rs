@@ -6,7 +6,7 @@ use crate::config::CertificateFacts;
 use crate::telemetry::{Exposition, Telemetry, catalog};
 
 use super::{
-    Source,
+    Source, groups,
     views::{ConfigView, LearnedView, PressureView, UpstreamView},
 };
 
@@ -73,6 +73,7 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
         live.gauge(&catalog::CONCURRENCY_LIMIT, [name, ""], limit.into());
     }
     names(live, view);
+    groups::scrape(live, view);
     for endpoint in &view.endpoints {
         let address = endpoint.address.to_string();
         live.gauge(

@@ -3,6 +3,7 @@
 mod change;
 mod check;
 mod dns;
+mod fallback;
 mod overload;
 
 use std::{
@@ -23,6 +24,7 @@ pub use check::{
     HttpCheckPlan, StatusSet,
 };
 pub use dns::{DnsPlan, DnsTransport, NameServer};
+pub use fallback::FallbackPlan;
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
     PressurePlan, QueuePlan, Stretch, TenantKey,
@@ -181,8 +183,12 @@ pub struct CertificatePlan {
 pub struct UpstreamPlan {
     /// Its name.
     pub name: UpstreamName,
-    /// Where its endpoints come from; at least one.
+    /// Where its endpoints come from; at least one in each group, in the order of the groups.
     pub endpoints: Vec<EndpointPlan>,
+    /// The names of its groups, the main one first: 1 to [`MOST_GROUPS`].
+    pub groups: Vec<Box<str>>,
+    /// A group takes its share of endpoints that can serve times this, and at most all.
+    pub overprovisioning: f64,
     /// Name servers that its names are asked of; empty: those of `[dns]`.
     pub name_servers: Vec<NameServer>,
     /// What is spoken to them.
@@ -220,7 +226,12 @@ pub struct EndpointPlan {
     pub source: EndpointSource,
     /// Its share against the others', 1 to 1,000.
     pub weight: NonZeroU32,
+    /// Its group: an index into [`UpstreamPlan::groups`].
+    pub group: usize,
 }
+
+/// How many groups an upstream has at most: those of `groups`, and the one of `endpoints`.
+pub const MOST_GROUPS: usize = 9;
 
 /// An address, or a name that has some.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -305,6 +316,8 @@ pub struct RoutePlan {
     pub matcher: MatchPlan,
     /// What it does.
     pub action: ActionPlan,
+    /// What is answered when nothing else can serve.
+    pub fallback: Option<FallbackPlan>,
     /// How the path changes on the way.
     pub rewrite: Option<RewritePlan>,
     /// What its requests are worth.

@@ -45,6 +45,10 @@ Exactly one of ",
 ",
         ]);
     }
+    if !section.any_of.is_empty() {
+        let keys = quoted(section.any_of);
+        text.extend(["\nAt least one of ", &keys.join(", "), " must be there.\n"]);
+    }
     for (one, other) in section.not_both {
         text.extend(["\n`", one, "` and `", other, "` exclude each other.\n"]);
     }

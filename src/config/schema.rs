@@ -61,6 +61,11 @@ fn section(section: &Section) -> Json {
                 .collect();
             object.insert("oneOf".to_owned(), json!(one_of));
         }
+        if !section.any_of.is_empty() {
+            let keys = section.any_of.iter();
+            let any_of: Vec<_> = keys.map(|key| json!({ "required": [key] })).collect();
+            object.insert("anyOf".to_owned(), json!(any_of));
+        }
         if !section.not_both.is_empty() {
             let rules: Vec<_> = section
                 .not_both

@@ -21,6 +21,8 @@ pub(crate) struct Section {
     pub(crate) fields: &'static [&'static dyn AnyField],
     /// Keys of which exactly one must be there; empty: no such rule.
     pub(crate) one_of: &'static [&'static str],
+    /// Keys of which at least one must be there; empty: no such rule.
+    pub(crate) any_of: &'static [&'static str],
     /// Pairs of keys of which at most one may be there.
     pub(crate) not_both: &'static [(&'static str, &'static str)],
 }
@@ -134,6 +136,7 @@ impl Section {
             doc,
             fields,
             one_of: &[],
+            any_of: &[],
             not_both: &[],
         }
     }

@@ -47,6 +47,8 @@ pub(super) struct Trail {
     pub(super) began: Instant,
     route: Option<usize>,
     target: Option<usize>,
+    /// What nothing could serve it for, and the word for what did instead.
+    fallen: Option<(&'static str, Fault)>,
     /// By which a repeat of it is known; `None` where its client gave it no key.
     key: Option<KeyMark>,
     /// Where the last attempt went.
@@ -91,6 +93,7 @@ impl Trail {
             began: Instant::now(),
             route: None,
             target: None,
+            fallen: None,
             key: None,
             endpoint: None,
             attempts: 0,
@@ -161,6 +164,21 @@ impl Trail {
         self.target = Some(index);
     }
 
+    /// Which of the route's targets that is.
+    pub(super) const fn target(&self) -> Option<usize> {
+        self.target
+    }
+
+    /// Nothing could serve the request, for `fault`: the route's fallback does, which `word` tells.
+    pub(super) fn falls_back(&mut self, word: &'static str, fault: Fault) {
+        self.fallen = Some((word, fault));
+    }
+
+    /// Whether it went to the fallback.
+    pub(super) const fn fell_back(&self) -> bool {
+        self.fallen.is_some()
+    }
+
     /// What is counted of this request, as far as it has come.
     pub(super) fn handles(&self) -> &RouteHandles {
         match (self.route_live(), self.target) {
@@ -224,7 +242,8 @@ impl Trail {
             cases.keep(case, &mut rand::rng());
         }
         self.remember_failure(status, fault);
-        if fault.is_some() || self.entrance.pressure.log_sample() {
+        let told = fault.is_some() || self.fell_back();
+        if told || self.entrance.pressure.log_sample() {
             self.entrance.access.write(&self.line(status, fault));
         }
     }
@@ -268,7 +287,8 @@ impl Trail {
             endpoint: self.endpoint,
             attempts: self.attempts,
             status,
-            fault,
+            fault: fault.or(self.fallen.as_ref().map(|(_, fault)| fault)),
+            fallback: self.fallen.as_ref().map(|(word, _)| *word),
             timings: self.timings,
             bytes_in: self
                 .uploaded

@@ -8,10 +8,10 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::{Found, Roster};
+use super::{Found, Roster, Spill};
 use crate::{
     admission::{Gate, Remembered, RetryBudget},
-    balance::Turn,
+    balance::Turns,
     config::{Files, UpstreamPlan},
     names::UpstreamName,
     telemetry::UpstreamHandles,
@@ -40,7 +40,8 @@ struct Entry {
     /// Ends the loop in which the gate's limits are learned.
     _learns: DropGuard,
     budget: Arc<RetryBudget>,
-    turn: Arc<Turn>,
+    turns: Arc<Turns>,
+    spill: Arc<Spill>,
     connector: Arc<Connector>,
     found: Arc<Found>,
     /// The endpoints in force, once there is a snapshot with them.
@@ -54,7 +55,8 @@ struct Entry {
 pub(super) struct Kept {
     pub(super) gate: Arc<Gate>,
     pub(super) budget: Arc<RetryBudget>,
-    pub(super) turn: Arc<Turn>,
+    pub(super) turns: Arc<Turns>,
+    pub(super) spill: Arc<Spill>,
     pub(super) connector: Arc<Connector>,
     pub(super) found: Arc<Found>,
 }
@@ -91,7 +93,8 @@ impl Gates {
                 gate,
                 _learns: stop.drop_guard(),
                 budget: RetryBudget::new(),
-                turn: Arc::default(),
+                turns: Arc::default(),
+                spill: Arc::default(),
                 connector: Arc::new(Connector::new(plan, tls.clone(), Arc::clone(handles))),
                 found: Arc::new(Found::new(plan.concurrency.mode, now)),
                 roster: None,
@@ -118,7 +121,8 @@ impl Gates {
         Kept {
             gate: Arc::clone(&entry.gate),
             budget: Arc::clone(&entry.budget),
-            turn: Arc::clone(&entry.turn),
+            turns: Arc::clone(&entry.turns),
+            spill: Arc::clone(&entry.spill),
             connector: Arc::clone(&entry.connector),
             found: Arc::clone(&entry.found),
         }

@@ -66,6 +66,8 @@ catalogue! {
         "Requests that a limit in shadow would have refused.";
     RETRIES = Counter "tidegate_retries_total" ["upstream", "result"]
         "Retries by how they ended: success, failure, or budget where none was left to make one.";
+    FALLBACKS = Counter "tidegate_fallbacks_total" ["route", "to"]
+        "Requests that nothing else could serve and that went to the route's fallback: upstream, file or respond.";
     QUEUE_PREDICTED_WAIT = Histogram "tidegate_queue_predicted_wait_seconds" ["upstream"]
         "How long those who waited for a permit were thought to wait when they came.";
     QUEUE_WAIT = Histogram "tidegate_queue_wait_seconds" ["upstream"]
@@ -96,6 +98,10 @@ catalogue! {
         "1 while the endpoint passes its checks and says that it is degraded.";
     ENDPOINT_EJECTED = Gauge "tidegate_endpoint_ejected" ["upstream", "endpoint"]
         "1 while the endpoint is ejected for what its traffic showed.";
+    GROUP_TRAFFIC_SHARE = Gauge "tidegate_group_traffic_share_ratio" ["upstream", "group"]
+        "What the group gets of the upstream's traffic now, 0 to 1; where there is more than one group.";
+    GROUP_HEALTHY = Gauge "tidegate_group_healthy_ratio" ["upstream", "group"]
+        "The share of the group's endpoints that can serve, 0 to 1; where there is more than one group.";
     CONCURRENCY_LIMIT = Gauge "tidegate_concurrency_limit" ["upstream", "endpoint"]
         "Most requests at once; the endpoint is empty where one limit counts the whole upstream.";
     CONCURRENCY_IN_FLIGHT = Gauge "tidegate_concurrency_in_flight" ["upstream", "endpoint"]

@@ -220,6 +220,10 @@ impl Telemetry {
         self.rollbacks.increment(1);
     }
 
+    pub(super) fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
+    }
+
     pub(super) fn access_dropped(&self) -> Counter {
         self.access_dropped.clone()
     }

@@ -11,6 +11,7 @@ mod access;
 mod cases;
 pub mod catalog;
 mod exposition;
+mod fallback;
 mod handles;
 mod latency;
 mod logging;
@@ -22,6 +23,7 @@ mod timestamp;
 pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, Timings};
 pub use cases::{Case, Cases, Filter, Ill, Met, TimingsMs, Tried};
 pub use exposition::Exposition;
+pub use fallback::FallbackHandles;
 pub use handles::{
     CheckResult, ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles,
 };

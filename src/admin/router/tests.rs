@@ -51,6 +51,7 @@ impl Source for Fake {
 
     fn upstreams(&self) -> Vec<UpstreamView> {
         let endpoint = |address: &str, state: EndpointState, why: &str| EndpointView {
+            group: "main".to_owned(),
             address: address.parse().unwrap(),
             weight: 1,
             priority: 0,
@@ -82,6 +83,7 @@ impl Source for Fake {
                     .to_owned(),
                 why: "timeout".to_owned(),
             }],
+            groups: Vec::new(),
             endpoints: vec![
                 endpoint("10.0.0.11:8080", EndpointState::In, ""),
                 endpoint(
@@ -118,6 +120,7 @@ impl Source for Fake {
             name: "checkout".to_owned(),
             matches: "path_prefix = \"/checkout\"".to_owned(),
             action: "upstream = \"shop\"".to_owned(),
+            fallback: None,
             upstreams: vec!["shop".to_owned()],
             priority: Priority::Critical,
             limits: vec!["client_ip".to_owned()],

@@ -6,6 +6,8 @@
 mod change;
 mod concurrency;
 mod conflict;
+mod fallback;
+mod groups;
 mod health;
 mod limits;
 mod listener;
@@ -30,7 +32,7 @@ use super::{
     row::Row,
     value::{FilePath, Identity},
 };
-use crate::names::{ListenerName, UpstreamName};
+use crate::names::{ListenerName, RouteName, UpstreamName};
 
 /// A plan, and the files that it names with their places in the config.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(super) struct Named {
     pub(super) token: Option<At<PathBuf>>,
     pub(super) listeners: Vec<NamedServer>,
     pub(super) upstreams: Vec<NamedRoots>,
+    /// What routes answer with when nothing else can serve.
+    pub(super) fallbacks: Vec<(RouteName, At<PathBuf>)>,
     /// The first name server that is asked over TLS.
     pub(super) encrypted_dns_at: Option<Span>,
 }
@@ -96,7 +100,7 @@ pub(super) fn compile(
     let (admin, token) = process::admin(&root.table_or_empty(&fields::ADMIN), folder);
     let listeners = listener::all(&root, folder);
     let upstreams = upstream::all(&root, folder);
-    let routes = route::all(&root, &upstreams);
+    let routes = route::all(&root, &upstreams, folder);
     conflict::binds(&root, &admin, &listeners);
     conflict::loops(&listeners, &upstreams, &routes, problems);
     conflict::waits(&upstreams, &routes, problems);
@@ -117,6 +121,7 @@ pub(super) fn compile(
             .iter()
             .filter_map(upstream::Upstream::roots)
             .collect(),
+        fallbacks: routes.iter().filter_map(route::Route::page).collect(),
     };
     let plan = Plan {
         admin: admin.plan,

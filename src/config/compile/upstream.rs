@@ -1,15 +1,13 @@
 //! `[upstreams.NAME]` and what is below it.
 
-use std::collections::BTreeMap;
-
 use super::{
-    Folder, NamedPair, NamedRoots, concurrency, health,
+    Folder, NamedPair, NamedRoots, concurrency, groups, health,
     listener::{certificate_plan, pair},
     process::{name_servers, ordered},
 };
 use crate::{
     config::{
-        EjectionPlan, EndpointPlan, EndpointSource, UpstreamPlan, UpstreamTlsPlan,
+        EjectionPlan, UpstreamPlan, UpstreamTlsPlan,
         fields::{self, upstream as keys},
         problem::{At, Code, Problem, Span},
         row::Row,
@@ -61,7 +59,12 @@ fn bad_name(name: At<&str>, wrong: Wrong) -> Problem {
 }
 
 fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
-    let (endpoints, endpoints_at) = endpoints(row);
+    let groups::Endpoints {
+        plans: endpoints,
+        places: endpoints_at,
+        groups,
+        ..
+    } = groups::endpoints(row);
     let limit = row.table_or_empty(&keys::CONCURRENCY);
     let (concurrency, max_wait_at) = concurrency::compile(&limit);
     let tls = row.table(&keys::TLS).map(|tls| self::tls(&tls, folder));
@@ -73,6 +76,8 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
     let plan = UpstreamPlan {
         name: UpstreamName::from(name.it),
         endpoints,
+        groups,
+        overprovisioning: row.value(&keys::OVERPROVISIONING),
         name_servers,
         protocol,
         balance: row.value(&keys::BALANCE),
@@ -97,47 +102,6 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
         encrypted_dns_at,
         tls,
     }
-}
-
-fn endpoints(row: &Row<'_>) -> (Vec<EndpointPlan>, Vec<Span>) {
-    let mut plans = Vec::new();
-    let mut places = Vec::new();
-    let mut seen: BTreeMap<EndpointSource, Span> = BTreeMap::new();
-    for row in row.tables(&keys::ENDPOINTS) {
-        let address = row.get(&keys::ADDRESS);
-        let dns = row.get(&keys::DNS);
-        let srv = row.get(&keys::SRV);
-        let weight = row.value(&keys::WEIGHT);
-        let address = address.map(|at| at.map(|address| EndpointSource::Address(address.0)));
-        let name = dns.map(|at| {
-            at.map(|dns| EndpointSource::Dns {
-                name: dns.name,
-                port: dns.port,
-            })
-        });
-        let service = srv.map(|at| at.map(|service| EndpointSource::Srv { name: service.0 }));
-        let Some(source) = address.or(name).or(service) else {
-            continue;
-        };
-        if let Some(first) = seen.insert(source.it.clone(), source.at) {
-            row.problems().add(
-                Problem::error(
-                    Code::Conflict,
-                    source.at,
-                    "this endpoint is given twice",
-                    "given again here",
-                )
-                .and(first, "first given here")
-                .help("for a larger share give it a `weight`"),
-            );
-        }
-        places.push(source.at);
-        plans.push(EndpointPlan {
-            source: source.it,
-            weight,
-        });
-    }
-    (plans, places)
 }
 
 fn tls(row: &Row<'_>, folder: Folder<'_>) -> Tls {

@@ -10,6 +10,7 @@ mod validity;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use self::kept::Kept;
@@ -19,7 +20,7 @@ use super::{
     problem::{At, Code, Problem, Problems},
     source::{self, ReadError},
 };
-use crate::names::{ListenerName, UpstreamName};
+use crate::names::{ListenerName, RouteName, UpstreamName};
 
 /// What the files that a config names held.
 #[derive(Clone, Default)]
@@ -30,6 +31,8 @@ pub struct Files {
     pub upstreams: BTreeMap<UpstreamName, Arc<rustls::ClientConfig>>,
     /// How name servers over TLS are checked: by the system's roots. There where the config has any.
     pub name_servers: Option<Arc<rustls::ClientConfig>>,
+    /// What routes answer with when nothing else can serve, where that is a file.
+    pub fallbacks: BTreeMap<RouteName, Bytes>,
     /// What callers of the admin listener must show.
     pub admin_token: Option<Secret>,
     /// SHA-256 over the bytes of all named files; it changes when any of them does.
@@ -56,6 +59,8 @@ struct Reader<'p> {
 
 /// The largest token file, in bytes.
 const MAX_TOKEN: u64 = 4096;
+/// The largest file that a route answers with.
+const MAX_PAGE: u64 = 1 << 20;
 
 /// Reads what `named` names. What cannot be used is what it was `before`; where it was not there, it is noted and left
 /// out.
@@ -83,6 +88,11 @@ pub(super) fn load(named: &Named, before: Option<&Files>, problems: &Problems) -
         .encrypted_dns_at
         .and_then(|at| tls::name_servers(at, &mut system, &reader))
         .map(Arc::new);
+    for (route, file) in &named.fallbacks {
+        if let Some(bytes) = reader.bytes(file, MAX_PAGE) {
+            files.fallbacks.insert(route.clone(), bytes.into());
+        }
+    }
     files.fingerprint = reader.hash.finalize().into();
     files.troubles = reader.troubles;
     files

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod diagnostics;
 mod examples;
+mod failover;
 mod files;
 mod health;
 mod keys;

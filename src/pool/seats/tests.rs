@@ -1,3 +1,5 @@
+mod groups;
+
 use std::num::NonZeroU32;
 
 use super::*;

@@ -47,8 +47,10 @@ pub struct AccessLine<'a> {
     pub attempts: u32,
     /// The status of the answer, or what it would have been.
     pub status: u16,
-    /// How it ended badly, if it did.
+    /// How it ended badly, if it did; else why it went to the route's fallback, if it did.
     pub fault: Option<&'a Fault>,
+    /// What the fallback was that served it: `upstream`, `file` or `respond`.
+    pub fallback: Option<&'static str>,
     /// Where its time went.
     pub timings: Timings,
     /// Bytes of the request's body.
@@ -108,6 +110,9 @@ impl AccessLine<'_> {
         for (key, word) in self.fault_words() {
             json_text(out, key, word.unwrap_or_default());
         }
+        if let Some(word) = self.fallback {
+            json_text(out, "fallback", word);
+        }
         self.timings.append_json(out);
         let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
         write_to(
@@ -151,6 +156,9 @@ impl AccessLine<'_> {
             if let Some(word) = word {
                 write_to(out, format_args!(" {key}={word}"));
             }
+        }
+        if let Some(word) = self.fallback {
+            write_to(out, format_args!(" fallback={word}"));
         }
         out.extend_from_slice(b" id=");
         escaped(out, self.request_id);
@@ -272,6 +280,7 @@ pub(super) mod tests {
             attempts: 2,
             status: 200,
             fault: None,
+            fallback: None,
             timings: Timings {
                 admission: Some(Duration::from_micros(1_500)),
                 queue: Some(Duration::ZERO),
@@ -350,6 +359,23 @@ pub(super) mod tests {
             assert!(!body.chars().any(is_harmful), "{body:?}");
             assert!(body.contains("\\u001b[31m") && body.contains('é'), "{body}");
         }
+    }
+
+    #[test]
+    fn a_fallback_is_named_with_what_led_to_it_and_only_where_there_was_one() {
+        let fault = Fault::new(Kind::NoEndpoint);
+        let fell = AccessLine {
+            fault: Some(&fault),
+            fallback: Some("file"),
+            ..line()
+        };
+        let value = parsed(&fell);
+        assert_eq!(
+            (&value["fallback"], &value["reason"]),
+            (&json!("file"), &json!("no_endpoint"))
+        );
+        assert!(written(&fell, LineFormat::Text).contains(" fallback=file "));
+        assert!(!written(&line(), LineFormat::Json).contains("fallback"));
     }
 
     #[test]

@@ -55,6 +55,7 @@ fn busy() -> Arc<Telemetry> {
     route.fault(&Fault::new(Kind::NoRoute));
     route.shed(ShedReason::RateExceeded);
     route.shadow_shed(ShedReason::RateExceeded);
+    telemetry.fallback(&"r".into(), "file").taken();
     let upstream = telemetry.upstream(&"u".into());
     upstream.retry(RetryResult::Success);
     upstream.queue_wait(once, once);
