@@ -55,6 +55,7 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
     if let Some(limit) = view.limit {
         live.gauge(&catalog::CONCURRENCY_LIMIT, [name, ""], limit.into());
     }
+    live.gauge(&catalog::UPSTREAM_PANIC, [name], flag(view.panic));
     names(live, view);
     for endpoint in &view.endpoints {
         let address = endpoint.address.to_string();

@@ -101,6 +101,8 @@ pub struct UpstreamView {
     pub waiting: u32,
     /// Most that may wait.
     pub max_waiting: u32,
+    /// Whether so few endpoints can serve that all are used.
+    pub panic: bool,
     /// Names that its endpoints come from.
     pub names: Vec<NameView>,
     /// Its endpoints.
@@ -145,6 +147,8 @@ pub struct EndpointView {
     pub state: EndpointState,
     /// Why, in one sentence; empty where there is nothing to say.
     pub why: String,
+    /// Why it is in or out, since when, and what will bring it back: one sentence, always there.
+    pub sentence: String,
     /// Whether active checks leave it in.
     pub healthy: bool,
     /// Whether it is ejected for what its traffic showed.
@@ -182,6 +186,8 @@ pub enum EndpointState {
     In,
     /// It does, fewer than its share: it came back a moment ago.
     Warming,
+    /// It was ejected; one request at a time goes there until one succeeds.
+    Trial,
     /// Active checks fail.
     Down,
     /// Its traffic failed.
@@ -239,7 +245,7 @@ impl EndpointState {
     /// Whether it gets requests.
     #[must_use]
     pub const fn serves(self) -> bool {
-        matches!(self, Self::In | Self::Warming)
+        matches!(self, Self::In | Self::Warming | Self::Trial)
     }
 }
 

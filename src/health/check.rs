@@ -1,13 +1,17 @@
 //! The loop of active checks of one endpoint.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    time::{Duration, SystemTime},
+};
 
 use http::StatusCode;
 use rand::{Rng, RngExt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Health, announce};
+use super::{Health, Sentence, announce};
 use crate::{config::HealthPlan, names::EndpointId, telemetry::UpstreamHandles};
 
 /// First checks are spread over this, or over `interval` where that is shorter.
@@ -85,10 +89,16 @@ async fn check_once<P: Probe>(probe: &P, health: &Health, watched: Watched<'_>) 
         .await
         .unwrap_or(Err(CheckFailure::Timeout));
     watched.handles.checked(result.is_ok());
-    let why = result.as_ref().err().map(ToString::to_string);
-    let change = health.checked(result, watched.plan, Instant::now());
-    if let Some(change) = change {
-        announce(change, watched.endpoint, why.as_deref(), watched.handles);
+    let now = Instant::now();
+    if let Some(change) = health.checked(result, watched.plan, now) {
+        let why = Sentence {
+            health: &health.view(now),
+            share: 1.0,
+            slow_start: Duration::ZERO,
+            checks: Some(watched.plan),
+            at: SystemTime::now(),
+        };
+        announce(change, watched.endpoint, &why, watched.handles);
     }
 }
 

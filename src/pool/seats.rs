@@ -9,8 +9,7 @@ use tokio::time::Instant;
 use super::Endpoint;
 use crate::{
     balance::{Candidates, EndpointView, in_panic},
-    config::EjectionPlan,
-    health::{Change, HealthView, Outcome, Peers},
+    health::HealthView,
     names::EndpointId,
 };
 
@@ -43,17 +42,17 @@ pub struct Seats {
 /// [`Seats`] at one moment, to choose from.
 #[derive(Debug, Clone, Copy)]
 pub struct SeatsAt<'a> {
-    seats: &'a Seats,
-    now: Instant,
-    group: Group,
+    pub(super) seats: &'a Seats,
+    pub(super) now: Instant,
+    pub(super) group: Group,
 }
 
 /// Those that serve at one moment: the seats of one priority.
 #[derive(Debug, Clone, Copy)]
-struct Group {
+pub(super) struct Group {
     priority: u16,
     /// Too few of them can serve, so all are taken.
-    panic: bool,
+    pub(super) panic: bool,
 }
 
 /// One endpoint, to look at.
@@ -170,25 +169,13 @@ impl Seats {
     /// Whether any may serve now, be it for want of better ones.
     #[must_use]
     pub fn can_serve(&self, now: Instant) -> bool {
-        let panics = !self.seats.is_empty() && self.serving(now, &[]).panic;
-        panics || self.seats.iter().any(|seat| seat.can_serve(now))
+        self.is_in_panic(now) || self.seats.iter().any(|seat| seat.can_serve(now))
     }
 
-    /// A request ended at `endpoint`. Ejects it where its failures are enough and its peers allow it; the
-    /// caller announces the change. Costs a few loads unless there is something to decide.
-    pub fn report(
-        &self,
-        endpoint: &Endpoint,
-        outcome: Outcome,
-        plan: Option<&EjectionPlan>,
-        now: Instant,
-    ) -> Option<Change> {
-        let mut guard = None;
-        let peers = || {
-            guard = Some(endpoint.ejections.lock());
-            self.peers(endpoint, now)
-        };
-        endpoint.health.ended(outcome, plan, peers, now)
+    /// Whether too few can serve, so that all are used.
+    #[must_use]
+    pub fn is_in_panic(&self, now: Instant) -> bool {
+        !self.seats.is_empty() && self.serving(now, &[]).panic
     }
 
     /// Every endpoint, to look at.
@@ -242,28 +229,18 @@ impl Seats {
         let healthy = seats.clone().filter(|seat| seat.can_serve(now)).count();
         in_panic(healthy, seats.count(), self.panic_threshold)
     }
-
-    fn peers(&self, endpoint: &Endpoint, now: Instant) -> Peers {
-        let healths = || self.seats.iter().map(|seat| &seat.endpoint.health);
-        let others = self
-            .seats
-            .iter()
-            .filter(|seat| seat.endpoint.id != endpoint.id);
-        Peers {
-            total: self.seats.len(),
-            ejected: healths().filter(|health| health.is_ejected(now)).count(),
-            others_that_can_serve: others.filter(|seat| seat.can_serve(now)).count(),
-        }
-    }
 }
 
 // === impl SeatsAt ===
 
 impl SeatsAt<'_> {
     /// How much of its share (of requests, and of its concurrency limit) the endpoint at `index` gets: less than 1
-    /// while it comes back.
+    /// while it comes back. 0: one request at a time, since it is on trial after an ejection.
     #[must_use]
     pub fn share(&self, index: usize) -> f32 {
+        if self.is_tried(index) {
+            return 0.0;
+        }
         self.seats.seats.get(index).map_or(1.0, |seat| {
             seat.endpoint.health.share(self.seats.slow_start, self.now)
         })

@@ -13,7 +13,7 @@ use crate::{
     fault::{Fault, Kind},
     pool::SendBody,
     snapshot::UpstreamLive,
-    upstream::{self, AttemptError, Judge, Reuse, Sent},
+    upstream::{self, AttemptError, Reuse, Sent},
 };
 
 /// How a try ends.
@@ -89,7 +89,7 @@ pub(super) async fn send(
     ended.unwrap_or_else(|| Err(bug()))
 }
 
-/// Tells the limit, the trail and the endpoint's health how it ended.
+/// Tells the endpoint's health, the limit and the trail how it ended.
 pub(super) fn conclude(
     upstream: &UpstreamLive,
     held: &mut Held,
@@ -97,6 +97,7 @@ pub(super) fn conclude(
     ended: &Ends,
     trail: &mut Trail,
 ) {
+    held.judge(upstream, ended, trail); // before its place is free for another that would try the endpoint
     held.answered(match ended {
         Ok(sent) => {
             trail.timings.connect = sent.connect.or(trail.timings.connect);
@@ -106,19 +107,6 @@ pub(super) fn conclude(
         }
         Err(error) => outcome::of_fault(&error.fault),
     });
-    if let Some(chosen) = upstream.seats.get(held.seat) {
-        trail.endpoint = Some(chosen.endpoint.id.address);
-        judge(upstream).attempted(chosen, ended);
-    }
-}
-
-/// Who judges the endpoints of `upstream`.
-pub(super) fn judge(upstream: &UpstreamLive) -> Judge<'_> {
-    Judge {
-        seats: &upstream.seats,
-        plan: &upstream.plan,
-        handles: &upstream.handles,
-    }
 }
 
 fn bug() -> Box<AttemptError> {

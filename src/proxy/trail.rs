@@ -27,6 +27,7 @@ use crate::{
     names::Protocol,
     snapshot::{RouteLive, Snapshot, UpstreamLive},
     telemetry::{AccessLine, RouteHandles, Timings},
+    upstream::Blame,
 };
 
 /// One request, from its head to its end.
@@ -52,6 +53,8 @@ pub(super) struct Trail {
     /// Where the last attempt went.
     pub(super) endpoint: Option<SocketAddr>,
     pub(super) attempts: u32,
+    /// What its tries have told of their endpoints.
+    pub(super) blame: Blame,
     pub(super) timings: Timings,
     pub(super) uploaded: Option<Arc<AtomicU64>>,
     pub(super) downloaded: u64,
@@ -92,6 +95,7 @@ impl Trail {
             key: None,
             endpoint: None,
             attempts: 0,
+            blame: Blame::default(),
             timings: Timings::default(),
             uploaded: None,
             downloaded: 0,

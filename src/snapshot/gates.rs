@@ -8,7 +8,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::{Found, Roster};
+use super::{Found, Roster, vigil::Vigil};
 use crate::{
     admission::{Gate, Remembered, RetryBudget},
     balance::Turn,
@@ -43,6 +43,8 @@ struct Entry {
     turn: Arc<Turn>,
     connector: Arc<Connector>,
     found: Arc<Found>,
+    vigil: Vigil,
+    handles: Arc<UpstreamHandles>,
     /// The endpoints in force, once there is a snapshot with them.
     roster: Option<Arc<Roster>>,
     plan: Arc<UpstreamPlan>,
@@ -93,6 +95,8 @@ impl Gates {
                 turn: Arc::default(),
                 connector: Arc::new(Connector::new(plan, tls.clone(), Arc::clone(handles))),
                 found: Arc::new(Found::new(plan.concurrency.mode, now)),
+                vigil: Vigil::new(now),
+                handles: Arc::clone(handles),
                 roster: None,
                 plan: Arc::clone(plan),
                 files: files.fingerprint,
@@ -127,6 +131,21 @@ impl Gates {
     pub(super) fn follow(&mut self, name: &UpstreamName, roster: &Arc<Roster>) {
         if let Some(entry) = self.of.get_mut(name) {
             entry.roster = Some(Arc::clone(roster));
+        }
+    }
+
+    /// Who the endpoints of this upstream were so far; `None` for one that is new.
+    pub(super) fn roster(&self, name: &UpstreamName) -> Option<&Arc<Roster>> {
+        self.of.get(name)?.roster.as_ref()
+    }
+
+    /// Compares endpoints with each other, and looks for upstreams in panic.
+    pub(super) fn look(&mut self, now: Instant) {
+        for entry in self.of.values_mut() {
+            if let Some(roster) = &entry.roster {
+                let seats = roster.seats();
+                entry.vigil.look(&entry.plan, seats, &entry.handles, now);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod named;
 mod roster;
 mod services;
 mod standing;
+mod vigil;
 mod whole;
 
 pub use crate::admission::{FORGOTTEN, Remembered};

@@ -94,6 +94,8 @@ catalogue! {
         "1 unless active checks say that the endpoint is down.";
     ENDPOINT_EJECTED = Gauge "tidegate_endpoint_ejected" ["upstream", "endpoint"]
         "1 while the endpoint is ejected for what its traffic showed.";
+    UPSTREAM_PANIC = Gauge "tidegate_upstream_panic" ["upstream"]
+        "1 while so few endpoints can serve (`panic_threshold`) that all are used, whatever their state.";
     CONCURRENCY_LIMIT = Gauge "tidegate_concurrency_limit" ["upstream", "endpoint"]
         "Most requests at once; the endpoint is empty where one limit counts the whole upstream.";
     CONCURRENCY_IN_FLIGHT = Gauge "tidegate_concurrency_in_flight" ["upstream", "endpoint"]

@@ -56,6 +56,7 @@ impl Source for Fake {
             priority: 0,
             state,
             why: why.to_owned(),
+            sentence: String::new(),
             healthy: state != EndpointState::Down,
             ejected: state == EndpointState::Ejected,
             limit: None,
@@ -68,6 +69,7 @@ impl Source for Fake {
             in_flight: 7,
             waiting: 2,
             max_waiting: 64,
+            panic: false,
             names: vec![NameView {
                 name: "shop.internal".to_owned(),
                 services: false,

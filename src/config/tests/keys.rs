@@ -36,6 +36,8 @@ fn place_of(section: &str) -> (&'static str, &'static str, &'static str) {
         "upstream_tls" => (UPSTREAM, "[upstreams.u.tls]\n", ""),
         "health" => (UPSTREAM, "[upstreams.u.health]\n", ""),
         "ejection" => (UPSTREAM, "[upstreams.u.ejection]\n", ""),
+        "success_rate" => (UPSTREAM, "[upstreams.u.ejection.success_rate]\n", ""),
+        "latency" => (UPSTREAM, "[upstreams.u.ejection.latency]\n", ""),
         "concurrency" => (UPSTREAM, "[upstreams.u.concurrency]\n", ""),
         "queue" => (UPSTREAM, "[upstreams.u.concurrency.queue]\n", ""),
         "route" => (BASE, "[[routes]]\n", ""),
