@@ -17,6 +17,7 @@ mod support;
 mod adaptive;
 mod change;
 mod drain;
+mod ejection;
 mod faults;
 mod history;
 mod limits;
