@@ -155,6 +155,7 @@ fn upstream(live: &UpstreamLive) -> UpstreamView {
         in_flight: gate.in_flight,
         waiting: gate.waiting,
         max_waiting: live.plan.concurrency.queue.max_waiting,
+        panic: live.seats.is_in_panic(Instant::now()),
         names: names(live),
         endpoints: live
             .seats
@@ -206,6 +207,7 @@ fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView 
         priority: seat.priority,
         state,
         why,
+        sentence: seat.sentence(&live.plan, SystemTime::now()),
         healthy: seat.health.checked != Checked::Down,
         degraded: seat.health.degraded,
         ejected: seat.health.ejected_for.is_some(),
@@ -241,12 +243,12 @@ fn state_of(seat: &SeatView) -> (EndpointState, String) {
     let HealthView {
         checked,
         ejected_for,
-        ejected_because,
+        grounds,
         ejections,
         ..
     } = &seat.health;
     if let Some(left) = ejected_for {
-        let because = ejected_because.map_or("its failures", |cause| cause.as_str());
+        let because = grounds.map_or("its failures", |grounds| grounds.cause().as_str());
         let why = format!(
             "ejected for {because} (time {ejections}), {:.0} s left",
             left.as_secs_f64()
@@ -260,6 +262,10 @@ fn state_of(seat: &SeatView) -> (EndpointState, String) {
             .as_deref()
             .unwrap_or("no reason known");
         return (EndpointState::Down, format!("active check failed: {why}"));
+    }
+    if seat.health.on_trial {
+        let why = "on trial after an ejection, one request at a time".to_owned();
+        return (EndpointState::Trial, why);
     }
     if seat.share < 1.0 {
         let why = format!("back, at {:.0} % of its share", seat.share * 100.0);

@@ -72,6 +72,7 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
     if let Some(limit) = view.limit {
         live.gauge(&catalog::CONCURRENCY_LIMIT, [name, ""], limit.into());
     }
+    live.gauge(&catalog::UPSTREAM_PANIC, [name], flag(view.panic));
     names(live, view);
     groups::scrape(live, view);
     for endpoint in &view.endpoints {

@@ -103,6 +103,8 @@ pub struct UpstreamView {
     pub max_waiting: u32,
     /// Its groups of endpoints, the main one first.
     pub groups: Vec<GroupView>,
+    /// Whether so few endpoints can serve that all are used.
+    pub panic: bool,
     /// Names that its endpoints come from.
     pub names: Vec<NameView>,
     /// Its endpoints.
@@ -166,6 +168,8 @@ pub struct EndpointView {
     pub state: EndpointState,
     /// Why, in one sentence; empty where there is nothing to say.
     pub why: String,
+    /// Why it is in or out, since when, and what will bring it back: one sentence, always there.
+    pub sentence: String,
     /// Whether active checks leave it in.
     pub healthy: bool,
     /// Whether it passes its checks and says that it is degraded.
@@ -205,6 +209,8 @@ pub enum EndpointState {
     In,
     /// It does, fewer than its share: it came back a moment ago.
     Warming,
+    /// It was ejected; one request at a time goes there until one succeeds.
+    Trial,
     /// Active checks fail.
     Down,
     /// Its traffic failed.
@@ -264,7 +270,7 @@ impl EndpointState {
     /// Whether it gets requests.
     #[must_use]
     pub const fn serves(self) -> bool {
-        matches!(self, Self::In | Self::Warming)
+        matches!(self, Self::In | Self::Warming | Self::Trial)
     }
 }
 

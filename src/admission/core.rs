@@ -22,7 +22,7 @@ use super::{
     concurrency::Outcome,
     counter::Counter,
     gate::UNLIMITED,
-    lane::{Lane, Sending},
+    lane::{Entered, Lane, Sending},
     line::{self, Ask, Line, Next, Offer, Pace, Position, RouteNumber, Shares},
     moment::Moment,
     pace::Lately,
@@ -32,7 +32,8 @@ use crate::{config::QueuePlan, fault::ShedReason, names::Priority};
 /// Chooses the endpoint that a request goes to. Implemented by who knows the endpoints.
 pub trait Pick {
     /// The lane of one that can serve, and its number there; only one for which `free` holds. The second argument
-    /// of `free` is the share of its limit that the endpoint gets now, 0 to 1 (slow start). `None` where none is.
+    /// of `free` is the share of its limit that the endpoint gets now, 0 to 1 (slow start); 0 is one request at a time,
+    /// for one that is on trial while others can serve. `None` where none is.
     fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>>;
 
     /// Whether any endpoint can serve at all.
@@ -61,9 +62,8 @@ pub struct Place {
     /// The number of the endpoint, for whose pick chose it.
     pub seat: usize,
     route: RouteNumber,
-    /// How many were in flight with it.
-    in_flight: u32,
-    limited: bool,
+    /// How it came in. It tries its endpoint until it is answered.
+    entered: Entered,
     counted: bool,
     answered: bool,
     sending: Option<Sending>,
@@ -127,9 +127,7 @@ struct Served<T> {
 /// A place that was taken and is nobody's yet: its share goes to the route of who gets it.
 struct Taken<'a> {
     picked: Picked<'a>,
-    /// How many are in flight with it.
-    in_flight: u32,
-    limited: bool,
+    entered: Entered,
 }
 
 /// Picks that came too late by so many others are not tried again.
@@ -198,6 +196,7 @@ impl<T> Core<T> {
         if std::mem::replace(&mut place.answered, true) {
             return false;
         }
+        place.end_trial();
         if let Outcome::Succeeded { took } = outcome {
             self.lately.answered(place.route.number, took);
         }
@@ -308,7 +307,7 @@ impl<T> Core<T> {
         self.in_flight.enter();
         self.shares.enter(route.group);
         let in_flight = lane.enter();
-        Place::new(lane, seat, route, in_flight, true)
+        Place::new(lane, seat, route, Entered::forced(in_flight))
     }
 }
 
@@ -331,12 +330,9 @@ impl<T> Core<T> {
             let Some(picked) = picks.pick(&Lane::has_room) else {
                 break;
             };
-            if let Some((in_flight, limited)) = picked.lane.try_enter(picked.share) {
-                return Some(Taken {
-                    picked,
-                    in_flight,
-                    limited: limited || last,
-                });
+            if let Some(mut entered) = picked.lane.try_enter(picked.share) {
+                entered.limited |= last;
+                return Some(Taken { picked, entered });
             }
         }
         self.in_flight.leave();
@@ -347,7 +343,7 @@ impl<T> Core<T> {
     fn give(&self, taken: &Taken<'_>, route: RouteNumber) -> Place {
         self.shares.enter(route.group);
         let Picked { lane, seat, .. } = taken.picked;
-        Place::new(lane, seat, route, taken.in_flight, taken.limited)
+        Place::new(lane, seat, route, taken.entered)
     }
 
     fn join(
@@ -407,7 +403,7 @@ impl<T> Core<T> {
                 self.put_back(&taken);
                 break;
             };
-            taken.limited = true; // who waited met the limit
+            taken.entered.limited = true; // who waited met the limit
             told.push((next.token, Ok(self.give(&taken, next.route))));
         }
         self.waiting.set(line.len());
@@ -432,7 +428,7 @@ impl<T> Core<T> {
 
     /// In shadow: what would happen is only counted. Those in flight beyond the limit stand for a line.
     fn pretend(&self, ask: &Ask, hopeless: bool, picks: &dyn Pick, now: Moment) -> Arrived {
-        let Some(picked) = picks.pick(&|_, _| true) else {
+        let Some(picked) = picks.pick(&|_, share| share > 0.0) else {
             return Arrived::NoEndpoint;
         };
         let here = picked.lane.limit().unwrap_or(UNLIMITED);
@@ -445,7 +441,7 @@ impl<T> Core<T> {
         match refused.or(hopeless.then_some(ShedReason::DeadlineUnmeetable)) {
             None => Arrived::Entered(self.force(picked.lane, picked.seat, ask.route)),
             Some(reason) => {
-                let mut place = Place::new(picked.lane, picked.seat, ask.route, 0, true);
+                let mut place = Place::new(picked.lane, picked.seat, ask.route, Entered::forced(0));
                 place.counted = false;
                 Arrived::Shadowed(place, reason)
             }
@@ -454,6 +450,9 @@ impl<T> Core<T> {
 
     /// What was taken is free again.
     fn put_back(&self, taken: &Taken<'_>) {
+        if taken.entered.tries {
+            taken.picked.lane.end_trial();
+        }
         taken.picked.lane.leave();
         self.in_flight.leave();
     }
@@ -496,7 +495,7 @@ impl<T> fmt::Debug for Core<T> {
 impl Taken<'_> {
     /// Whether it is there to stay, or only for the moment of a look above the limit.
     fn kind(&self) -> line::Place {
-        if self.picked.lane.is_beyond(self.in_flight) {
+        if self.picked.lane.is_beyond(self.entered.in_flight) {
             line::Place::Spare
         } else {
             line::Place::Steady
@@ -507,22 +506,22 @@ impl Taken<'_> {
 // === impl Place ===
 
 impl Place {
-    fn new(
-        lane: &Arc<Lane>,
-        seat: usize,
-        route: RouteNumber,
-        in_flight: u32,
-        limited: bool,
-    ) -> Self {
+    fn new(lane: &Arc<Lane>, seat: usize, route: RouteNumber, entered: Entered) -> Self {
         Self {
             lane: Arc::clone(lane),
             seat,
             route,
-            in_flight,
-            limited,
+            entered,
             counted: true,
             answered: false,
             sending: None,
+        }
+    }
+
+    /// The endpoint may be tried by another; once.
+    fn end_trial(&mut self) {
+        if std::mem::take(&mut self.entered.tries) {
+            self.lane.end_trial();
         }
     }
 
@@ -541,9 +540,10 @@ impl Place {
     /// The request was sent to its endpoint.
     pub fn sent(&mut self, now: Moment) {
         if self.sending.is_none() && self.counted {
-            self.sending = self
-                .lane
-                .sent(self.route.number, self.in_flight, self.limited, now);
+            let Entered {
+                in_flight, limited, ..
+            } = self.entered;
+            self.sending = self.lane.sent(self.route.number, in_flight, limited, now);
         }
     }
 

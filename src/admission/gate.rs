@@ -360,7 +360,9 @@ impl Gate {
             return Ok(held);
         }
         drop(held);
-        let picked = picks.pick(&|_, _| true).ok_or(Denied::NoEndpoint)?;
+        let well = picks.pick(&|_, share| share > 0.0);
+        let picked = well.or_else(|| picks.pick(&|_, _| true));
+        let picked = picked.ok_or(Denied::NoEndpoint)?;
         let place = self.core.force(picked.lane, picked.seat, route);
         Ok(Held::new(self, place))
     }

@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -26,6 +26,8 @@ use crate::names::EndpointId;
 pub struct Lane {
     id: EndpointId,
     in_flight: Counter,
+    /// A request tries whether the endpoint is well again. Relaxed: it admits or refuses, and guards no other memory.
+    tried: AtomicBool,
     probing: Probing,
     meter: Meter,
     due: DueBy,
@@ -60,6 +62,17 @@ struct Learner {
 /// A request was sent through a lane: what its end is counted under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sending(Tag);
+
+/// A request has entered a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entered {
+    /// How many there are with it.
+    pub(super) in_flight: u32,
+    /// Whether it met the limit.
+    pub(super) limited: bool,
+    /// Whether it tries the endpoint: [`Lane::end_trial`] must be called once.
+    pub(super) tries: bool,
+}
 
 /// A limit moved by more than a tenth.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,6 +111,7 @@ impl Lane {
         Self {
             id,
             in_flight: Counter::new(),
+            tried: AtomicBool::new(false),
             probing: Probing::new(slot_us),
             meter: Meter::new(),
             due: DueBy::never(),
@@ -136,10 +150,14 @@ impl Lane {
         (steady != UNLIMITED).then_some(steady)
     }
 
-    /// Whether one more fits, where it gets `share` (0 to 1) of its limit.
+    /// Whether one more fits, where it gets `share` (0 to 1) of its limit. With a share of 0 the endpoint is on trial:
+    /// one more fits while no other tries it, whoever is there from before.
     #[must_use]
     pub fn has_room(&self, share: f32) -> bool {
-        self.in_flight() < scaled(self.probing.limit(), share)
+        if share > 0.0 {
+            return self.in_flight() < scaled(self.probing.limit(), share);
+        }
+        !self.tried.load(Relaxed) && self.in_flight() < self.probing.limit()
     }
 
     /// How it stands.
@@ -163,11 +181,31 @@ impl Lane {
         in_flight > self.probing.steady()
     }
 
-    /// One more: how many there are with it, and whether it met the limit. `None` where none fits.
-    pub(super) fn try_enter(&self, share: f32) -> Option<(u32, bool)> {
-        let limit = scaled(self.probing.limit(), share);
-        let with = self.in_flight.try_enter(limit)?;
-        Some((with, with >= limit))
+    /// One more, as [`Self::has_room`] says; `None` where none fits.
+    pub(super) fn try_enter(&self, share: f32) -> Option<Entered> {
+        let tries = share <= 0.0;
+        if tries && self.tried.swap(true, Relaxed) {
+            return None;
+        }
+        let limit = self.probing.limit();
+        let limit = if tries { limit } else { scaled(limit, share) };
+        let Some(in_flight) = self.in_flight.try_enter(limit) else {
+            if tries {
+                self.end_trial();
+            }
+            return None;
+        };
+        let limited = in_flight >= limit;
+        Some(Entered {
+            in_flight,
+            limited,
+            tries,
+        })
+    }
+
+    /// The request that tried the endpoint was answered, or will not be.
+    pub(super) fn end_trial(&self) {
+        self.tried.store(false, Relaxed);
     }
 
     /// One more, whatever the limit.
@@ -286,6 +324,19 @@ impl fmt::Debug for Lane {
             .field("in_flight", &self.in_flight())
             .field("limit", &self.limit())
             .finish_non_exhaustive()
+    }
+}
+
+// === impl Entered ===
+
+impl Entered {
+    /// The `in_flight`-th, whatever the limit.
+    pub(super) const fn forced(in_flight: u32) -> Self {
+        Self {
+            in_flight,
+            limited: true,
+            tries: false,
+        }
     }
 }
 

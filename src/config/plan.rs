@@ -297,14 +297,42 @@ pub struct UpstreamTlsPlan {
 }
 
 /// `[upstreams.NAME.ejection]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EjectionPlan {
     /// Failures in a row that eject.
     pub consecutive_failures: NonZeroU32,
+    /// Failures in a row to reach the endpoint that eject.
+    pub consecutive_local_failures: NonZeroU32,
+    /// How long the windows are over which endpoints are compared.
+    pub interval: Duration,
+    /// Comparison by the share of requests that failed; `None` where it is off.
+    pub success_rate: Option<SuccessRatePlan>,
+    /// Comparison by how long answers took; `None` where it is off.
+    pub latency: Option<LatencyPlan>,
     /// How long the first ejection lasts; the n-th lasts n times as long.
     pub base_time: Duration,
     /// The longest ejection.
     pub max_time: Duration,
+}
+
+/// `success_rate = { ... }` of an ejection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SuccessRatePlan {
+    /// Requests that the endpoint and the others together must each have had in a window.
+    pub minimum_requests: NonZeroU32,
+    /// By how much its share of failures must be above that of the others, above 0 and at most 1.
+    pub margin: f64,
+}
+
+/// `latency = { ... }` of an ejection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatencyPlan {
+    /// Successes that an endpoint must have had in a window to be compared.
+    pub minimum_requests: NonZeroU32,
+    /// How many times the others' usual latency, above 1.
+    pub factor: f64,
+    /// And by how much above it at the least.
+    pub margin: Duration,
 }
 
 /// `[[routes]]`

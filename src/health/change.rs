@@ -1,6 +1,6 @@
 //! What changed in the health of an endpoint, and the telling of it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::{
     names::{EjectionCause, EndpointId},
@@ -25,28 +25,27 @@ pub enum Change {
         /// How long it stays out.
         for_: Duration,
     },
-    /// An ejection is over. Noticed with the first event after its end, so it may come late; the endpoint
-    /// may serve from the end on all the same.
+    /// It was on trial after an ejection, and a request succeeded.
     Returned,
 }
 
-/// Logs `change`, and counts it where it is an ejection. Called by whoever got the change, once.
+/// Logs `change`, and counts it where it is an ejection. Called by whoever got the change, once. `why` is how the
+/// endpoint stands now, in a sentence.
 pub fn announce(
     change: Change,
     endpoint: &EndpointId,
-    why: Option<&str>,
+    why: &dyn fmt::Display,
     handles: &UpstreamHandles,
 ) {
-    let why = why.unwrap_or_default();
     match change {
-        Change::Up => tracing::info!(%endpoint, "endpoint passes its checks again"),
-        Change::Down => tracing::warn!(%endpoint, why, "endpoint fails its checks"),
-        Change::Degraded => tracing::warn!(%endpoint, "endpoint says that it is degraded"),
-        Change::Recovered => tracing::info!(%endpoint, "endpoint is no longer degraded"),
+        Change::Up => tracing::info!(%endpoint, %why, "endpoint passes its checks again"),
+        Change::Down => tracing::warn!(%endpoint, %why, "endpoint fails its checks"),
+        Change::Degraded => tracing::warn!(%endpoint, %why, "endpoint says that it is degraded"),
+        Change::Recovered => tracing::info!(%endpoint, %why, "endpoint is no longer degraded"),
         Change::Ejected { cause, for_ } => {
             handles.ejected(cause);
-            tracing::warn!(%endpoint, because = %cause, for_ = ?for_, why, "endpoint ejected");
+            tracing::warn!(%endpoint, because = %cause, for_ = ?for_, %why, "endpoint ejected");
         }
-        Change::Returned => tracing::info!(%endpoint, "ejection is over"),
+        Change::Returned => tracing::info!(%endpoint, %why, "ejection is over"),
     }
 }

@@ -1,13 +1,16 @@
 //! The loop of active checks of one endpoint.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, SystemTime},
+};
 
 use rand::RngExt;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Change, CheckFailure, Consensus, Health, Passed, StandstillNotice, announce,
+    Change, CheckFailure, Consensus, Health, Passed, Sentence, StandstillNotice, announce,
     standstill::{Judged, LATE, judge, timed},
 };
 use crate::{
@@ -131,7 +134,14 @@ async fn check_once<P: Probe>(
     });
     let why = result.as_ref().err().map(ToString::to_string);
     if let Some(change) = health.checked(result, plan, now) {
-        announce(change, watched.endpoint, why.as_deref(), watched.handles);
+        let stands = Sentence {
+            health: &health.view(now),
+            share: 1.0,
+            slow_start: Duration::ZERO,
+            checks: Some(plan),
+            at: SystemTime::now(),
+        };
+        announce(change, watched.endpoint, &stands, watched.handles);
         doubt(change, watched, why.as_deref(), now);
     }
     Proof::Given

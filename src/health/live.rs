@@ -1,7 +1,7 @@
 //! The machine of one endpoint as many tasks use it at once.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Change, CheckFailure, HealthView, Outcome, Passed, Peers,
+    Change, CheckFailure, Ended, Grounds, HealthView, Outcome, Passed, Peers, Seen,
     machine::{Machine, Verdict},
+    window::Window,
 };
 use crate::config::{EjectionPlan, HealthPlan};
 
@@ -33,11 +34,25 @@ pub struct Health {
     degraded: AtomicBool,
     /// The end of the last ejection; 0: there was none.
     ejected_until_us: AtomicU64,
-    /// When it last came up after it was down; 0: never.
-    up_since_us: AtomicU64,
-    /// A success would change something.
-    minds_success: AtomicBool,
+    /// It was ejected, and no request has succeeded since.
+    unproven: AtomicBool,
+    /// Since when it is back after it was out, or there beside older ones; 0: always.
+    back_since_us: AtomicU64,
+    /// Failures since the last success.
+    failures: AtomicU32,
+    /// Whether it was said how it came among the others.
+    seated: AtomicBool,
+    window: Window,
     machine: Mutex<Machine>,
+}
+
+/// Among whom an endpoint finds itself when a snapshot first names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Nobody, or others that are as new.
+    Equals,
+    /// Others that have served for a while.
+    Older,
 }
 
 // === impl Health ===
@@ -51,8 +66,11 @@ impl Health {
             down: AtomicBool::new(false),
             degraded: AtomicBool::new(false),
             ejected_until_us: AtomicU64::new(0),
-            up_since_us: AtomicU64::new(0),
-            minds_success: AtomicBool::new(false),
+            unproven: AtomicBool::new(false),
+            back_since_us: AtomicU64::new(0),
+            failures: AtomicU32::new(0),
+            seated: AtomicBool::new(false),
+            window: Window::new(),
             machine: Mutex::default(),
         }
     }
@@ -81,20 +99,47 @@ impl Health {
         self.machine.lock().is_unsure()
     }
 
+    /// Whether it was ejected, its time is over, and no request has succeeded since: while others can serve, one
+    /// request at a time should go there.
+    #[must_use]
+    pub fn on_trial(&self, now: Instant) -> bool {
+        self.unproven.load(Relaxed) && !self.is_ejected(now)
+    }
+
+    /// Whether it has failed at least half as often in a row as would eject it.
+    #[must_use]
+    pub fn is_failing(&self, plan: &EjectionPlan) -> bool {
+        self.failures.load(Relaxed) >= (plan.consecutive_failures.get() / 2).max(1)
+    }
+
+    /// How long it has been known.
+    #[must_use]
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.epoch)
+    }
+
+    /// A snapshot names it, `beside` whom it finds there. Only the first time counts: beside older ones its share
+    /// grows as that of one that comes back.
+    pub fn seat(&self, beside: Beside, now: Instant) {
+        if !self.seated.swap(true, Relaxed) && beside == Beside::Older {
+            self.change(|machine| machine.join(now));
+        }
+    }
+
     /// The share of its weight that it gets, above 0 and at most 1.
     ///
-    /// For `slow_start` after it came back (up again, or an ejection over) the share grows in a straight line
-    /// from a tenth to 1. Before it ever was out it is 1. While it is out it is 1 too: then it gets requests
-    /// only where all endpoints are used whatever their state, and those are to be spread evenly.
+    /// For `slow_start` after it came back (up again, or tried with success after an ejection) or joined older ones
+    /// the share grows in a straight line from a tenth to 1. Before it ever was out it is 1. While it is out or on
+    /// trial it is 1 too: then it gets requests only one by one, or where all endpoints are used whatever their
+    /// state, and those are to be spread evenly.
     #[must_use]
     pub fn share(&self, slow_start: Duration, now: Instant) -> f32 {
-        let ejected_until = self.ejected_until_us.load(Relaxed);
-        let back = ejected_until.max(self.up_since_us.load(Relaxed));
-        let now_us = self.to_us(now);
-        if back == 0 || slow_start.is_zero() || ejected_until > now_us || self.down.load(Relaxed) {
+        let back = self.back_since_us.load(Relaxed);
+        let out = self.unproven.load(Relaxed) || self.down.load(Relaxed);
+        if back == 0 || slow_start.is_zero() || out {
             return 1.0;
         }
-        let since = Duration::from_micros(now_us.saturating_sub(back));
+        let since = Duration::from_micros(self.to_us(now).saturating_sub(back));
         let grown = since.as_secs_f32() / slow_start.as_secs_f32();
         (FIRST_SHARE + (1.0 - FIRST_SHARE) * grown).min(1.0)
     }
@@ -122,25 +167,44 @@ impl Health {
     /// serving: lock the upstream in `peers`, and keep the guard until this returns.
     pub fn ended(
         &self,
-        outcome: Outcome,
+        ended: &Ended,
         plan: Option<&EjectionPlan>,
         peers: impl FnOnce() -> Peers,
         now: Instant,
     ) -> Option<Change> {
-        let minds = match outcome {
-            Outcome::Failure => plan.is_some() || self.minds_success.load(Relaxed),
-            Outcome::Success | Outcome::Ignored => self.minds_success.load(Relaxed),
+        if let Some(plan) = plan {
+            self.count(ended, plan);
+        }
+        let pending = self.unproven.load(Relaxed) || self.failures.load(Relaxed) > 0;
+        let minds = match ended.outcome {
+            Outcome::LocalFailure | Outcome::RemoteFailure => plan.is_some() || pending,
+            Outcome::Success | Outcome::Ignored => pending,
         };
         if !minds {
             return None;
         }
-        match self.change(|machine| machine.ended(outcome, plan, now)) {
+        match self.change(|machine| machine.ended(ended, plan, now)) {
             Verdict::Settled(change) => change,
-            Verdict::AskPeers => {
-                let peers = peers();
-                plan.and_then(|plan| self.change(|machine| machine.eject(plan, &peers, now)))
-            }
+            Verdict::AskPeers(grounds) => self.eject(grounds, plan?, peers, now),
         }
+    }
+
+    /// Takes the endpoint out for `grounds`, if `peers` allow it; as in [`Self::ended`].
+    pub fn eject(
+        &self,
+        grounds: Grounds,
+        plan: &EjectionPlan,
+        peers: impl FnOnce() -> Peers,
+        now: Instant,
+    ) -> Option<Change> {
+        let peers = peers();
+        self.change(|machine| machine.eject(grounds, plan, &peers, now))
+    }
+
+    /// Ends the window over which endpoints are compared, and begins the next one.
+    #[must_use]
+    pub fn end_window(&self) -> Seen {
+        self.window.take()
     }
 
     /// Ejection was turned off by a reload: one that runs ends, and no earlier one counts any more.
@@ -159,12 +223,21 @@ impl Health {
         let result = event(&mut machine);
         self.down.store(machine.is_down(), Relaxed);
         self.degraded.store(machine.is_degraded(), Relaxed);
-        self.minds_success.store(machine.minds_success(), Relaxed);
-        self.up_since_us
-            .store(self.optional_us(machine.up_since()), Relaxed);
+        self.failures.store(machine.failures(), Relaxed);
+        self.back_since_us
+            .store(self.optional_us(machine.back_since()), Relaxed);
+        // The end first: for a moment it is out and nothing else, and never well.
         self.ejected_until_us
             .store(self.optional_us(machine.last_ejected_until()), Relaxed);
+        self.unproven.store(machine.is_unproven(), Relaxed);
         result
+    }
+
+    fn count(&self, ended: &Ended, plan: &EjectionPlan) {
+        if plan.success_rate.is_some() || plan.latency.is_some() {
+            let took = ended.took.filter(|_| plan.latency.is_some());
+            self.window.count(ended.outcome, took);
+        }
     }
 
     /// 0 is "never", so an instant at or before the epoch counts as 1.

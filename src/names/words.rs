@@ -51,6 +51,14 @@ pub enum Protocol {
 pub enum EjectionCause {
     /// So many failures in a row as `consecutive_failures` says.
     ConsecutiveFailures,
+    /// So many failures in a row to reach it as `consecutive_local_failures` says.
+    ConsecutiveLocalFailures,
+    /// It failed far more of its requests than the others of its upstream.
+    SuccessRate,
+    /// It answered far slower than the others of its upstream.
+    Latency,
+    /// The request that was to show that it is well again failed.
+    Trial,
 }
 
 // === impl Priority ===
@@ -101,13 +109,23 @@ impl Protocol {
 
 impl EjectionCause {
     /// All causes.
-    pub const ALL: [Self; 1] = [Self::ConsecutiveFailures];
+    pub const ALL: [Self; 5] = [
+        Self::ConsecutiveFailures,
+        Self::ConsecutiveLocalFailures,
+        Self::SuccessRate,
+        Self::Latency,
+        Self::Trial,
+    ];
 
     /// The word in metrics, logs and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ConsecutiveFailures => "consecutive_failures",
+            Self::ConsecutiveLocalFailures => "consecutive_local_failures",
+            Self::SuccessRate => "success_rate",
+            Self::Latency => "latency",
+            Self::Trial => "trial",
         }
     }
 }

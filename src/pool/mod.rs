@@ -15,6 +15,7 @@ mod http1;
 mod http2;
 mod latency;
 mod loads;
+mod peers;
 mod registry;
 mod seats;
 

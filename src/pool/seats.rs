@@ -12,8 +12,7 @@ use self::groups::{Group, Level};
 use super::Endpoint;
 use crate::{
     balance::{Candidates, EndpointView},
-    config::EjectionPlan,
-    health::{Change, HealthView, Outcome, Peers},
+    health::HealthView,
     names::EndpointId,
 };
 
@@ -52,9 +51,9 @@ pub struct Seats {
 /// [`Seats`] at one moment, to choose from.
 #[derive(Debug, Clone, Copy)]
 pub struct SeatsAt<'a> {
-    seats: &'a Seats,
-    now: Instant,
-    level: Level,
+    pub(super) seats: &'a Seats,
+    pub(super) now: Instant,
+    pub(super) level: Level,
 }
 
 /// One endpoint, to look at.
@@ -204,30 +203,6 @@ impl Seats {
         self.is_in_panic(now) || self.seats.iter().any(|seat| seat.can_serve(now))
     }
 
-    /// Whether one that is not in `tried` may serve now.
-    #[must_use]
-    pub fn another_can_serve(&self, tried: &[usize], now: Instant) -> bool {
-        let at = self.at_besides(now, tried);
-        (0..at.len()).any(|seat| !tried.contains(&seat) && at.view(seat).can_serve)
-    }
-
-    /// A request ended at `endpoint`. Ejects it where its failures are enough and its peers allow it; the
-    /// caller announces the change. Costs a few loads unless there is something to decide.
-    pub fn report(
-        &self,
-        endpoint: &Endpoint,
-        outcome: Outcome,
-        plan: Option<&EjectionPlan>,
-        now: Instant,
-    ) -> Option<Change> {
-        let mut guard = None;
-        let peers = || {
-            guard = Some(endpoint.ejections.lock());
-            self.peers(endpoint, now)
-        };
-        endpoint.health.ended(outcome, plan, peers, now)
-    }
-
     /// Every endpoint, to look at.
     #[must_use]
     pub fn views(&self, now: Instant) -> Vec<SeatView> {
@@ -235,20 +210,6 @@ impl Seats {
             .iter()
             .map(|seat| seat.view(self.slow_start, now))
             .collect()
-    }
-
-    /// Those of its group, itself included: each group has its own cap.
-    fn peers(&self, endpoint: &Endpoint, now: Instant) -> Peers {
-        let own = |seat: &&Seat| seat.endpoint.id == endpoint.id;
-        let group = self.seats.iter().find(own).map(|seat| seat.group);
-        let mates = || self.seats.iter().filter(|seat| Some(seat.group) == group);
-        let healths = || mates().map(|seat| &seat.endpoint.health);
-        let others = mates().filter(|seat| seat.endpoint.id != endpoint.id);
-        Peers {
-            total: mates().count(),
-            ejected: healths().filter(|health| health.is_ejected(now)).count(),
-            others_that_can_serve: others.filter(|seat| seat.can_serve(now)).count(),
-        }
     }
 }
 
@@ -266,9 +227,12 @@ impl SeatsAt<'_> {
     }
 
     /// How much of its share (of requests, and of its concurrency limit) the endpoint at `index` gets: less than 1
-    /// while it comes back.
+    /// while it comes back. 0: one request at a time, since it is on trial after an ejection.
     #[must_use]
     pub fn share(&self, index: usize) -> f32 {
+        if self.is_tried(index) {
+            return 0.0;
+        }
         self.seats.seats.get(index).map_or(1.0, |seat| {
             seat.endpoint.health.share(self.seats.slow_start, self.now)
         })

@@ -1,14 +1,15 @@
 //! What a request holds of its upstream.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{once::judge, trail::Trail};
+use super::{once::Ends, trail::Trail};
 use crate::{
     admission::{Denied, LiveGuard, Outcome, Permit, Wish},
     fault::Fault,
     snapshot::{Besides, UpstreamLive},
+    upstream::Judge,
 };
 
 /// What a request holds of its upstream until its last byte: the permit, and its part in the retry budget.
@@ -18,8 +19,8 @@ pub(super) struct Held {
     pub(super) permit: Option<Permit>,
     /// Where it goes, or went last: an index into the upstream's seats.
     pub(super) seat: usize,
-    /// When the try that runs, or ran last, was sent.
-    pub(super) sent_at: Option<Instant>,
+    /// When it was let in there.
+    pub(super) began: Instant,
     /// Dropped with the request.
     _live: LiveGuard,
 }
@@ -44,7 +45,7 @@ impl Held {
         Self {
             seat: permit.seat(),
             permit: Some(permit),
-            sent_at: None,
+            began: Instant::now(),
             _live: upstream.budget.begin(),
         }
     }
@@ -85,6 +86,7 @@ impl Held {
         };
         let permit = upstream.gate.admit(&wish, &picks).await?;
         self.seat = permit.seat();
+        self.began = Instant::now();
         self.permit = Some(permit);
         Ok(())
     }
@@ -94,13 +96,31 @@ impl Held {
         Lone { seat: self.seat }
     }
 
-    /// The body broke on its way: that counts against its endpoint, where it is the endpoint's doing.
-    pub(super) fn blame(&self, trail: &Trail, fault: &Fault) {
-        if let Some(upstream) = trail.upstream()
-            && let Some(seat) = upstream.seats.get(self.seat)
-        {
-            judge(upstream).broke_off(seat, fault);
+    /// The head of an answer came, or the try failed: what that says of its endpoint.
+    pub(super) fn judge(&self, upstream: &UpstreamLive, ended: &Ends, trail: &mut Trail) {
+        if let Some(seat) = upstream.seats.get(self.seat) {
+            trail.endpoint = Some(seat.endpoint.id.address);
+            judge(upstream).attempted((seat, self.began), ended, &mut trail.blame);
         }
+    }
+
+    /// The body broke on its way: that counts against its endpoint, where it is the endpoint's doing.
+    pub(super) fn blame(&self, trail: &mut Trail, fault: &Fault) {
+        let Some(upstream) = trail.upstream().map(Arc::clone) else {
+            return;
+        };
+        if let Some(seat) = upstream.seats.get(self.seat) {
+            judge(&upstream).broke_off((seat, self.began), fault, &mut trail.blame);
+        }
+    }
+}
+
+/// Who judges the endpoints of `upstream`.
+fn judge(upstream: &UpstreamLive) -> Judge<'_> {
+    Judge {
+        seats: &upstream.seats,
+        plan: &upstream.plan,
+        handles: &upstream.handles,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     pool::SendBody,
     snapshot::UpstreamLive,
     telemetry::{Ill, Met},
-    upstream::{self, AttemptError, Judge, Reuse, Sent},
+    upstream::{self, AttemptError, Reuse, Sent},
 };
 
 /// How a try ends.
@@ -57,7 +57,6 @@ pub(super) fn prepare(
         trail.endpoint = Some(chosen.endpoint.id.address);
     }
     steer::write(headers, terms.wish.deadline, trail.attempts, Instant::now());
-    held.sent_at = Some(Instant::now());
     if let Some(permit) = &mut held.permit {
         permit.sent();
     }
@@ -91,7 +90,7 @@ pub(super) async fn send(
     ended.unwrap_or_else(|| Err(bug()))
 }
 
-/// Tells the limit, the trail and the endpoint's health how it ended.
+/// Tells the endpoint's health, the limit and the trail how it ended.
 pub(super) fn conclude(
     upstream: &UpstreamLive,
     held: &mut Held,
@@ -99,6 +98,7 @@ pub(super) fn conclude(
     ended: &Ends,
     trail: &mut Trail,
 ) {
+    held.judge(upstream, ended, trail); // before its place is free for another that would try the endpoint
     held.answered(match ended {
         Ok(sent) => {
             trail.timings.connect = sent.connect.or(trail.timings.connect);
@@ -108,12 +108,8 @@ pub(super) fn conclude(
         }
         Err(error) => outcome::of_fault(&error.fault),
     });
-    if let Some(chosen) = upstream.seats.get(held.seat) {
-        trail.endpoint = Some(chosen.endpoint.id.address);
-        judge(upstream).attempted(chosen, ended);
-    }
-    if let (Some(met), Some(began)) = (failure(ended), held.sent_at) {
-        trail.tried(trail.endpoint, began, met);
+    if let Some(met) = failure(ended) {
+        trail.tried(trail.endpoint, held.began, met);
     }
 }
 
@@ -127,15 +123,6 @@ fn failure(ended: &Ends) -> Option<Met> {
                 .then_some(Met::Status(status.as_u16()))
         }
         Err(error) => Some(Met::Fault(Ill::of(&error.fault))),
-    }
-}
-
-/// Who judges the endpoints of `upstream`.
-pub(super) fn judge(upstream: &UpstreamLive) -> Judge<'_> {
-    Judge {
-        seats: &upstream.seats,
-        plan: &upstream.plan,
-        handles: &upstream.handles,
     }
 }
 

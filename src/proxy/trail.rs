@@ -27,6 +27,7 @@ use crate::{
     names::Protocol,
     snapshot::{RouteLive, Snapshot, UpstreamLive},
     telemetry::{AccessLine, Case, Met, RouteHandles, Timings, Tried},
+    upstream::Blame,
 };
 
 /// One request, from its head to its end.
@@ -56,6 +57,8 @@ pub(super) struct Trail {
     pub(super) attempts: u32,
     /// The tries that failed.
     tries: Vec<Tried>,
+    /// What its tries have told of their endpoints.
+    pub(super) blame: Blame,
     pub(super) timings: Timings,
     pub(super) uploaded: Option<Arc<AtomicU64>>,
     pub(super) downloaded: u64,
@@ -98,6 +101,7 @@ impl Trail {
             endpoint: None,
             attempts: 0,
             tries: Vec::new(),
+            blame: Blame::default(),
             timings: Timings::default(),
             uploaded: None,
             downloaded: 0,

@@ -40,6 +40,8 @@ use crate::{
 
 /// How often connections that rested too long are let go, and traffic is looked at.
 const SWEEP: Duration = Traffic::EVERY;
+/// How often endpoints are compared with each other, where it is time.
+const ENDPOINTS: Duration = Duration::from_millis(500);
 /// How many requests to reload may wait; one more would ask for the same.
 const ASKS: usize = 4;
 /// How many configs may wait to be applied; one more is refused.
@@ -189,7 +191,8 @@ impl Keeper {
         let names = self.ground.names_changed();
         let mut sweep = tokio::time::interval(SWEEP);
         let mut look = tokio::time::interval(Probation::LOOK);
-        for tick in [&mut sweep, &mut look] {
+        let mut endpoints = tokio::time::interval(ENDPOINTS);
+        for tick in [&mut sweep, &mut look, &mut endpoints] {
             tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         loop {
@@ -202,6 +205,7 @@ impl Keeper {
                 Some(_) = system.recv() => self.ground.look_at_system(),
                 () = names.notified() => self.swap(self.snapshot.load().config.clone()),
                 _ = look.tick(), if self.probation.is_some() => self.look_at_probation().await,
+                _ = endpoints.tick() => self.ground.look_at_endpoints(Instant::now()),
                 _ = sweep.tick() => self.sweep(),
             }
         }

@@ -10,8 +10,12 @@
 //! | idempotency keys that failed lately | route name | kept |
 //! | retry budget, round-robin cursors, whether traffic is told to go to another group | upstream name | kept |
 //! | what was asked of limits, what they came to | as the limits | kept; another `key` or `mode` starts anew |
-//! | health by checks, its streak, the last error, degraded or not | upstream name and address | kept, in another group too; other settings hold from the next check on, which comes within a second; without checks it is forgotten |
-//! | ejection, slow start, in-flight | upstream name and address | kept, in another group too |
+//! | health by checks, its streak, the last error, degraded or not | upstream name and address | kept, in another group too; other settings hold from the next check on, which comes within a second; without checks it is forgotten, and who was down comes back |
+//! | ejection, its clock, how often, trial | upstream name and address | kept with the end it had, in another group too; `enabled = false` ends it; other numbers hold from the next failure on |
+//! | failures in a row, window of comparison | upstream name and address | kept; another `interval` counts from the last comparison |
+//! | slow start | upstream name and address | kept; another `slow_start` holds for what is left of it; an endpoint that joins others that have served for that long begins one |
+//! | in-flight | upstream name and address | kept |
+//! | whether the upstream is in panic | upstream name | kept, so that a reload tells nothing twice |
 //! | connections | upstream name and address | kept, unless what is spoken over them changed |
 //! | DNS answers | name, what it is asked for, and of whom | kept; another `[dns]`, or other servers, are asked anew, and the old answer serves until then |
 
@@ -153,6 +157,12 @@ impl Ground {
         self.limits.values().for_each(|limit| limit.gather(now));
     }
 
+    /// Compares the endpoints of each upstream by what their traffic showed, and tells of those in panic. To be called
+    /// about twice a second.
+    pub fn look_at_endpoints(&mut self, now: Instant) {
+        self.gates.look(now);
+    }
+
     /// Ends every loop. What is running on connections goes on.
     pub fn stop(&self) {
         self.lookups.stop();
@@ -168,6 +178,9 @@ impl Ground {
         };
         let names: Vec<_> = plan.endpoints.iter().map(named).collect();
         let seats = Arc::new(self.seats(plan, &names));
+        let before = self.gates.roster(&plan.name);
+        let before = before.map(|roster| &**roster.seats());
+        seats.join(before, plan.slow_start, now);
         let ids = || seats.as_slice().iter().map(|seat| &seat.endpoint.id);
         let roster = Arc::new(Roster::new(
             Arc::clone(&seats),

@@ -8,7 +8,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::{Found, Roster, Spill};
+use super::{Found, Roster, Spill, vigil::Vigil};
 use crate::{
     admission::{Gate, Remembered, RetryBudget},
     balance::Turns,
@@ -44,6 +44,8 @@ struct Entry {
     spill: Arc<Spill>,
     connector: Arc<Connector>,
     found: Arc<Found>,
+    vigil: Vigil,
+    handles: Arc<UpstreamHandles>,
     /// The endpoints in force, once there is a snapshot with them.
     roster: Option<Arc<Roster>>,
     plan: Arc<UpstreamPlan>,
@@ -97,6 +99,8 @@ impl Gates {
                 spill: Arc::default(),
                 connector: Arc::new(Connector::new(plan, tls.clone(), Arc::clone(handles))),
                 found: Arc::new(Found::new(plan.concurrency.mode, now)),
+                vigil: Vigil::new(now),
+                handles: Arc::clone(handles),
                 roster: None,
                 plan: Arc::clone(plan),
                 files: print,
@@ -132,6 +136,21 @@ impl Gates {
     pub(super) fn follow(&mut self, name: &UpstreamName, roster: &Arc<Roster>) {
         if let Some(entry) = self.of.get_mut(name) {
             entry.roster = Some(Arc::clone(roster));
+        }
+    }
+
+    /// Who the endpoints of this upstream were so far; `None` for one that is new.
+    pub(super) fn roster(&self, name: &UpstreamName) -> Option<&Arc<Roster>> {
+        self.of.get(name)?.roster.as_ref()
+    }
+
+    /// Compares endpoints with each other, and looks for upstreams in panic.
+    pub(super) fn look(&mut self, now: Instant) {
+        for entry in self.of.values_mut() {
+            if let Some(roster) = &entry.roster {
+                let seats = roster.seats();
+                entry.vigil.look(&entry.plan, seats, &entry.handles, now);
+            }
         }
     }
 

@@ -15,6 +15,7 @@ mod roster;
 mod services;
 mod spill;
 mod standing;
+mod vigil;
 mod whole;
 
 pub use crate::admission::{FORGOTTEN, Remembered};

@@ -57,6 +57,12 @@ impl Roster {
         }
     }
 
+    /// The endpoints.
+    #[must_use]
+    pub const fn seats(&self) -> &Arc<Seats> {
+        &self.seats
+    }
+
     /// The lane of the endpoint at `seat`.
     #[must_use]
     pub fn lane(&self, seat: usize) -> Option<&Arc<Lane>> {
@@ -111,11 +117,22 @@ impl Pick for Roster {
 
 // === impl Besides ===
 
+impl Besides<'_> {
+    /// Whether one that was not tried can serve, with a free place or without; one on trial only with.
+    fn another_can_serve(&self) -> bool {
+        let seats = self.roster.seats.at_besides(Instant::now(), self.tried);
+        let busy = |seat: usize| {
+            let lane = self.roster.lane(seat);
+            seats.share(seat) <= 0.0 && !lane.is_some_and(|lane| lane.has_room(0.0))
+        };
+        (0..seats.len())
+            .any(|seat| !self.tried.contains(&seat) && seats.view(seat).can_serve && !busy(seat))
+    }
+}
+
 impl Pick for Besides<'_> {
     fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
-        let seats = &self.roster.seats;
-        // With a free place or without.
-        let tried = if seats.another_can_serve(self.tried, Instant::now()) {
+        let tried = if self.another_can_serve() {
             self.tried
         } else {
             &[]
@@ -145,10 +162,13 @@ impl Candidates for Free<'_> {
             view.can_serve = false;
             return view;
         };
-        view.can_serve = view.can_serve
-            && !self.tried.contains(&index)
-            && (self.free)(lane, self.seats.share(index));
+        let share = self.seats.share(index);
+        view.can_serve = view.can_serve && !self.tried.contains(&index) && (self.free)(lane, share);
         view.limit = lane.limit();
+        if share <= 0.0 {
+            // On trial: its failures of the past, which count as slow, would keep the one request away that is to try it.
+            (view.latency, view.peak) = (None, None);
+        }
         view
     }
 }

@@ -102,6 +102,8 @@ catalogue! {
         "What the group gets of the upstream's traffic now, 0 to 1; where there is more than one group.";
     GROUP_HEALTHY = Gauge "tidegate_group_healthy_ratio" ["upstream", "group"]
         "The share of the group's endpoints that can serve, 0 to 1; where there is more than one group.";
+    UPSTREAM_PANIC = Gauge "tidegate_upstream_panic" ["upstream"]
+        "1 while so few endpoints can serve (`panic_threshold`) that all are used, whatever their state.";
     CONCURRENCY_LIMIT = Gauge "tidegate_concurrency_limit" ["upstream", "endpoint"]
         "Most requests at once; the endpoint is empty where one limit counts the whole upstream.";
     CONCURRENCY_IN_FLIGHT = Gauge "tidegate_concurrency_in_flight" ["upstream", "endpoint"]

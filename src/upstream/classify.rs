@@ -154,13 +154,13 @@ pub fn outcome(kind: Kind) -> Outcome {
         | Kind::TlsAlert
         | Kind::ConnectionReset
         | Kind::ConnectionClosed
-        | Kind::StreamRefused
-        | Kind::ResponseInvalid
+        | Kind::StreamRefused => Outcome::LocalFailure,
+        Kind::ResponseInvalid
         | Kind::ResponseHeadTooLarge
         | Kind::ResponseIncomplete
         | Kind::FirstByteTimeout
         | Kind::RequestTimeout
-        | Kind::ResponseStalled => Outcome::Failure,
+        | Kind::ResponseStalled => Outcome::RemoteFailure,
         Kind::FramingInvalid
         | Kind::HostInvalid
         | Kind::TargetInvalid
@@ -318,7 +318,7 @@ mod tests {
             (Errno::NOBUFS, Kind::ConnectFailed),
         ] {
             assert_eq!(connecting(errno), kind, "{errno:?}");
-            assert_eq!(outcome(kind), Outcome::Failure);
+            assert_eq!(outcome(kind), Outcome::LocalFailure);
         }
     }
 

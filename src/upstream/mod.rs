@@ -27,7 +27,7 @@ pub use connector::{Connector, NamedFiles};
 pub use line::Reuse;
 pub use probe::EndpointProbe;
 pub use reply::ReplyBody;
-pub use told::Judge;
+pub use told::{Blame, Judge};
 
 #[cfg(test)]
 mod tests;

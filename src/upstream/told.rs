@@ -3,11 +3,11 @@
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::attempt::{AttemptError, Sent};
+use super::attempt::{AttemptError, Progress, Sent};
 use crate::{
     config::UpstreamPlan,
     fault::{Fault, Kind},
-    health::{Outcome, announce, outcome_of_status},
+    health::{Ended, Failed, Outcome, announce, outcome_of_status},
     pool::{Endpoint, Seat, Seats},
     telemetry::UpstreamHandles,
 };
@@ -23,41 +23,92 @@ pub struct Judge<'a> {
     pub handles: &'a UpstreamHandles,
 }
 
+/// What one request has put on its endpoints so far.
+///
+/// A request that breaks whatever it meets (a query of death) would else take out one endpoint with each of its tries.
+/// So of all its tries that an endpoint may have seen, the first that fails counts, and no later one. A try that was
+/// never sent is the endpoint's alone, and counts always.
+#[derive(Debug, Default)]
+pub struct Blame {
+    spent: bool,
+}
+
+// === impl Blame ===
+
+impl Blame {
+    fn weigh(&mut self, outcome: Outcome, progress: Progress) -> Outcome {
+        if !outcome.is_failure() || progress == Progress::Unsent {
+            return outcome;
+        }
+        if std::mem::replace(&mut self.spent, true) {
+            Outcome::Ignored
+        } else {
+            outcome
+        }
+    }
+}
+
 // === impl Judge ===
 
 impl Judge<'_> {
-    /// An attempt at `seat` came to the head of an answer, or failed before it.
-    pub fn attempted(&self, seat: &Seat, ended: &Result<Sent, Box<AttemptError>>) {
-        let outcome = match ended {
-            Ok(sent) => outcome_of_status(sent.response.status(), sent.response.headers()),
-            Err(error) => error.outcome,
+    /// An attempt at `seat`, let in at `began`, came to the head of an answer, or failed before it.
+    pub fn attempted(
+        &self,
+        (seat, began): (&Seat, Instant),
+        ended: &Result<Sent, Box<AttemptError>>,
+        blame: &mut Blame,
+    ) {
+        let (outcome, progress) = match ended {
+            Ok(sent) => {
+                let (status, headers) = (sent.response.status(), sent.response.headers());
+                (outcome_of_status(status, headers), Progress::Sent)
+            }
+            Err(error) => (error.outcome, error.progress),
         };
         took(&seat.endpoint, ended, outcome, Instant::now());
-        self.report(
-            seat,
-            outcome,
-            ended.as_ref().err().map(|error| &error.fault),
-        );
+        let ended = Ended {
+            outcome: blame.weigh(outcome, progress),
+            failed: outcome.is_failure().then(|| what_failed(ended)),
+            took: ended.as_ref().ok().and_then(|sent| {
+                let timely = sent.response.status() != StatusCode::TOO_MANY_REQUESTS;
+                (outcome == Outcome::Success && timely).then_some(sent.first_byte)
+            }),
+            began,
+        };
+        self.report(seat, &ended);
     }
 
     /// The body of an answer broke off. Counts against the endpoint only where it is the endpoint's doing.
-    pub fn broke_off(&self, seat: &Seat, fault: &Fault) {
+    pub fn broke_off(&self, (seat, began): (&Seat, Instant), fault: &Fault, blame: &mut Blame) {
         let endpoints_doing = matches!(
             fault.kind,
             Kind::ResponseIncomplete | Kind::ResponseStalled | Kind::ConnectionReset
         );
         if endpoints_doing {
-            self.report(seat, Outcome::Failure, Some(fault));
+            let ended = Ended {
+                outcome: blame.weigh(Outcome::RemoteFailure, Progress::Sent),
+                failed: Some(Failed::Fault(fault.facts().title)),
+                took: None,
+                began,
+            };
+            self.report(seat, &ended);
         }
     }
 
-    fn report(&self, seat: &Seat, outcome: Outcome, fault: Option<&Fault>) {
-        let endpoint = &seat.endpoint;
+    fn report(&self, seat: &Seat, ended: &Ended) {
+        let (endpoint, now) = (&seat.endpoint, Instant::now());
         let plan = self.plan.ejection.as_ref();
-        if let Some(change) = self.seats.report(endpoint, outcome, plan, Instant::now()) {
-            let why = fault.map(|fault| fault.facts().title);
-            announce(change, &endpoint.id, why, self.handles);
+        if let Some(change) = self.seats.report(endpoint, ended, plan, now) {
+            let why = endpoint.sentence(self.plan, now);
+            announce(change, &endpoint.id, &why, self.handles);
         }
+    }
+}
+
+fn what_failed(ended: &Result<Sent, Box<AttemptError>>) -> Failed {
+    match ended {
+        Ok(sent) => Failed::Status(sent.response.status()),
+        Err(error) => Failed::Fault(error.fault.facts().title),
     }
 }
 
@@ -77,5 +128,43 @@ fn took(
         }
         (Err(_), Outcome::Success | Outcome::Ignored) => {}
         _ => endpoint.failed(now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_tries_of_one_request_the_first_failure_that_was_sent_counts() {
+        use Outcome::{Ignored, LocalFailure, RemoteFailure, Success};
+        use Progress::{Sent, Unsent};
+        let told = |tries: &[(Outcome, Progress)]| -> Vec<Outcome> {
+            let mut blame = Blame::default();
+            let tries = tries.iter();
+            tries
+                .map(|(outcome, sent)| blame.weigh(*outcome, *sent))
+                .collect()
+        };
+        assert_eq!(
+            told(&[
+                (RemoteFailure, Sent),
+                (LocalFailure, Sent),
+                (RemoteFailure, Sent)
+            ]),
+            [RemoteFailure, Ignored, Ignored]
+        );
+        assert_eq!(
+            told(&[
+                (LocalFailure, Unsent),
+                (RemoteFailure, Sent),
+                (LocalFailure, Unsent)
+            ]),
+            [LocalFailure, RemoteFailure, LocalFailure]
+        );
+        assert_eq!(
+            told(&[(Ignored, Sent), (RemoteFailure, Sent), (Success, Sent)]),
+            [Ignored, RemoteFailure, Success]
+        );
     }
 }

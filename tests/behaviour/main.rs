@@ -19,6 +19,7 @@ mod certificates;
 mod change;
 mod checks;
 mod drain;
+mod ejection;
 mod explain;
 mod fallback;
 mod faults;

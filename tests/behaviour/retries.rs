@@ -85,6 +85,12 @@ async fn killing_one_of_three_upstreams_fails_no_request_and_it_comes_back_slowl
     until("it is ejected", || is_ejected(&gate)).await;
     let again = Upstream::start_at(killed, |_| async { answer(200, "c") }).await;
     until("it serves again", || again.requests() > 0).await;
+    let is_on_trial = |gate: &TestGateway| {
+        let snapshot = gate.gateway.snapshot();
+        let mut seats = snapshot.upstreams.iter().flat_map(|up| up.seats.as_slice());
+        seats.any(|seat| seat.endpoint.health.on_trial(Instant::now()))
+    };
+    until("its trial succeeded", || !is_on_trial(&gate)).await;
     let share = gate
         .gateway
         .snapshot()

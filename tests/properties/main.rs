@@ -14,6 +14,7 @@
 
 mod admission;
 mod balance;
+mod ejection;
 #[path = "../support/only.rs"]
 mod only;
 mod route;

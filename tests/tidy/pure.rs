@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{none, source::Source, tree};
 
 /// Files and folders that decide and do nothing else.
-const PURE: [&str; 10] = [
+const PURE: [&str; 13] = [
     "src/route",
     "src/balance",
     "src/admission/concurrency",
@@ -13,7 +13,10 @@ const PURE: [&str; 10] = [
     "src/admission/pressure/machine.rs",
     "src/admission/recommend",
     "src/config/diff",
+    "src/health/compare.rs",
     "src/health/machine.rs",
+    "src/health/sentence.rs",
+    "src/health/streak.rs",
     "src/reload/guard.rs",
     "src/reload/history/mod.rs",
 ];

@@ -179,7 +179,7 @@ function updateUpstream(box, upstream) {
 function showUpstreams(upstreams, leftOut) {
   const box = byId("upstreams");
   const all = upstreams.flatMap((upstream) => upstream.endpoints);
-  const serving = all.filter((endpoint) => endpoint.state === "in" || endpoint.state === "warming").length;
+  const serving = all.filter((endpoint) => ["in", "warming", "trial"].includes(endpoint.state)).length;
   const more = leftOut > 0 ? `, ${number(leftOut, 0)} more not shown` : "";
   say(byId("upstreams-note"), all.length ? `${serving} of ${all.length} endpoints serve${more}` : "");
   if (upstreams.length === 0) {

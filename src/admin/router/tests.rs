@@ -57,6 +57,7 @@ impl Source for Fake {
             priority: 0,
             state,
             why: why.to_owned(),
+            sentence: String::new(),
             healthy: state != EndpointState::Down,
             degraded: false,
             ejected: state == EndpointState::Ejected,
@@ -70,6 +71,7 @@ impl Source for Fake {
             in_flight: 7,
             waiting: 2,
             max_waiting: 64,
+            panic: false,
             names: vec![NameView {
                 name: "shop.internal".to_owned(),
                 services: false,

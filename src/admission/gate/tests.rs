@@ -596,3 +596,97 @@ async fn storm(gate: &Arc<Gate>, task: usize, rounds: usize) {
         }
     }
 }
+
+// === one at a time ===
+
+/// An endpoint of which only this share may be used now; 0: it is on trial.
+struct Part(Arc<Lane>, f32);
+
+impl Pick for Part {
+    fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
+        let Self(lane, share) = self;
+        let share = *share;
+        free(lane, share).then_some(Picked {
+            lane,
+            seat: 7,
+            share,
+        })
+    }
+
+    fn can_serve(&self) -> bool {
+        true
+    }
+
+    fn seat_of(&self, _: &Lane) -> Option<usize> {
+        Some(7)
+    }
+}
+
+/// An upstream without limits whose one endpoint is on trial.
+fn on_trial() -> (Arc<Gate>, Part) {
+    let gate = Arc::new(Gate::new(&"up".into(), &plan(0, 4, 100)));
+    let tried = || Part(gate.lane(&id(1)), 0.0);
+    gate.follow(Arc::new(tried()), &HashSet::from([&id(1)]));
+    let picks = tried();
+    (gate, picks)
+}
+
+fn try_in(gate: &Arc<Gate>, picks: &Part) -> Option<Permit> {
+    gate.try_admit(&wish(Priority::Normal, None), picks)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_on_trial_takes_one_request_at_a_time_whatever_the_limit() {
+    let (gate, picks) = on_trial();
+    let first = try_in(&gate, &picks).unwrap();
+    assert!(try_in(&gate, &picks).is_none());
+    drop(first);
+    let mut second = try_in(&gate, &picks).unwrap();
+    second.answered(Outcome::Ignored);
+    let third = try_in(&gate, &picks).unwrap(); // the body of the second still runs
+    drop(second);
+    assert!(try_in(&gate, &picks).is_none(), "freed twice by the second");
+    drop(third);
+    assert!(try_in(&gate, &picks).is_some());
+    assert_counts(&gate, 0, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_there_from_before_does_not_keep_a_trial_away() {
+    let (gate, picks) = on_trial();
+    let well = Part(Arc::clone(&picks.0), 1.0);
+    let before = [(); 3].map(|()| try_in(&gate, &well).unwrap());
+    let trial = try_in(&gate, &picks).unwrap();
+    assert!(try_in(&gate, &picks).is_none());
+    drop(before);
+    assert!(try_in(&gate, &picks).is_none(), "it was not theirs to free");
+    drop(trial);
+    assert!(try_in(&gate, &picks).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_met_leaves_the_trial_to_the_next() {
+    let (gate, picks) = on_trial();
+    gate.reshape(&plan(1, 4, 100));
+    let well = Part(Arc::clone(&picks.0), 1.0);
+    let before = try_in(&gate, &well).unwrap();
+    assert!(try_in(&gate, &picks).is_none(), "the upstream is full");
+    drop(before);
+    assert!(try_in(&gate, &picks).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_trial_gets_it_or_passes_it_on() {
+    let (gate, picks) = on_trial();
+    let running = try_in(&gate, &picks).unwrap();
+    let normal = wish(Priority::Normal, None);
+    let mut first: Admission<'_> = Box::pin(gate.admit(&normal, &picks));
+    let mut second: Admission<'_> = Box::pin(gate.admit(&normal, &picks));
+    assert!(poll(&mut first).is_none() && poll(&mut second).is_none());
+    drop(running);
+    drop(first); // it was given the place, and has gone
+    let permit = poll(&mut second).unwrap().unwrap();
+    assert!(try_in(&gate, &picks).is_none());
+    drop(permit);
+    assert!(try_in(&gate, &picks).is_some());
+}

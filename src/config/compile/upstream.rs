@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::{
-        EjectionPlan, UpstreamPlan, UpstreamTlsPlan,
+        EjectionPlan, LatencyPlan, SuccessRatePlan, UpstreamPlan, UpstreamTlsPlan,
         fields::{self, upstream as keys},
         problem::{At, Code, Problem, Span},
         row::Row,
@@ -129,12 +129,35 @@ fn ejection(row: &Row<'_>) -> Option<EjectionPlan> {
         ("base_time", base_time, base_at),
         ("max_time", max_time, max_at),
     );
+    let consecutive_failures = row.value(&keys::CONSECUTIVE_FAILURES);
+    let local = row.get(&keys::CONSECUTIVE_LOCAL_FAILURES);
     let plan = EjectionPlan {
-        consecutive_failures: row.value(&keys::CONSECUTIVE_FAILURES),
+        consecutive_failures,
+        consecutive_local_failures: local.map_or(consecutive_failures, |local| local.it),
+        interval: row.value(&keys::COMPARED_EACH),
+        success_rate: success_rate(&row.table_or_empty(&keys::SUCCESS_RATE)),
+        latency: row.table(&keys::LATENCY).and_then(|row| latency(&row)),
         base_time,
         max_time,
     };
     row.value(&keys::ENABLED).then_some(plan)
+}
+
+fn success_rate(row: &Row<'_>) -> Option<SuccessRatePlan> {
+    let plan = SuccessRatePlan {
+        minimum_requests: row.value(&keys::SUCCESS_RATE_REQUESTS),
+        margin: row.value(&keys::FAILURE_MARGIN),
+    };
+    row.value(&keys::SUCCESS_RATE_ENABLED).then_some(plan)
+}
+
+fn latency(row: &Row<'_>) -> Option<LatencyPlan> {
+    let plan = LatencyPlan {
+        minimum_requests: row.value(&keys::LATENCY_REQUESTS),
+        factor: row.value(&keys::LATENCY_FACTOR),
+        margin: row.value(&keys::LATENCY_MARGIN),
+    };
+    row.value(&keys::LATENCY_ENABLED).then_some(plan)
 }
 
 // === impl Upstream ===

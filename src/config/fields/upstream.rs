@@ -252,8 +252,17 @@ pub(crate) static CLIENT: Nested = Nested::optional(
 pub(crate) static EJECTION_RULE: Section = Section::of(
     "ejection",
     "[upstreams.NAME.ejection]",
-    "Takes out a server after failures in a row: connect errors, resets, time-outs, 500, 502, 503 and 504. Never the last one, and at most a third (but one).",
-    &[&ENABLED, &CONSECUTIVE_FAILURES, &BASE_TIME, &MAX_TIME],
+    "Takes out a server whose requests fail: connect errors, resets, time-outs, 500, 502, 503 and 504. Never the last one, at most a third (but one), and not for failures in a row that most of the others have too. When its time is over it is on trial: one request at a time goes there until one succeeds, and where that fails it is out anew, for longer. The failures of one request and its retries count once, but for those to connect.",
+    &[
+        &ENABLED,
+        &CONSECUTIVE_FAILURES,
+        &CONSECUTIVE_LOCAL_FAILURES,
+        &COMPARED_EACH,
+        &SUCCESS_RATE,
+        &LATENCY,
+        &BASE_TIME,
+        &MAX_TIME,
+    ],
 );
 pub(crate) static ENABLED: Preset<bool> = Preset::new(
     "enabled",
@@ -265,8 +274,33 @@ pub(crate) static CONSECUTIVE_FAILURES: Preset<NonZeroU32> = Preset::new(
     "consecutive_failures",
     Shape::Count { min: 1, max: 1000 },
     count(5),
-    "Failures in a row that eject.",
+    "Failures in a row that eject, of whatever kind.",
 );
+pub(crate) static CONSECUTIVE_LOCAL_FAILURES: Field<NonZeroU32> = Field::optional(
+    "consecutive_local_failures",
+    Shape::Count { min: 1, max: 1000 },
+    "as `consecutive_failures`",
+    "Failures in a row to reach the server that eject: no connection, no TLS, a reset or a close before an answer. An answer ends the row, whatever it says.",
+);
+pub(crate) static COMPARED_EACH: Preset<Duration> = Preset::new(
+    "interval",
+    time(secs(1), hours(1)),
+    secs(10),
+    "How long the windows are over which servers are compared with each other.",
+);
+pub(crate) static SUCCESS_RATE: Nested = Nested::optional(
+    "success_rate",
+    Shape::Table(&SUCCESS_RATE_RULE),
+    "its defaults",
+    "Takes out a server that fails far more of its requests than the others. What fails everywhere takes out nobody.",
+);
+pub(crate) static LATENCY: Nested = Nested::optional(
+    "latency",
+    Shape::Table(&LATENCY_RULE),
+    "latencies are not compared",
+    "Takes out a server that answers far slower than the others. An empty table is enough.",
+);
+
 pub(crate) static BASE_TIME: Preset<Duration> = Preset::new(
     "base_time",
     time(millis(100), hours(1)),
@@ -278,6 +312,77 @@ pub(crate) static MAX_TIME: Preset<Duration> = Preset::new(
     time(millis(100), hours(24)),
     secs(300),
     "The longest ejection. Not less than `base_time`.",
+);
+
+pub(crate) static SUCCESS_RATE_RULE: Section = Section::of(
+    "success_rate",
+    "success_rate of [upstreams.NAME.ejection]",
+    "Compares the share of failures of each server with that of all others together, window by window.",
+    &[
+        &SUCCESS_RATE_ENABLED,
+        &SUCCESS_RATE_REQUESTS,
+        &FAILURE_MARGIN,
+    ],
+);
+pub(crate) static SUCCESS_RATE_ENABLED: Preset<bool> = Preset::new(
+    "enabled",
+    Shape::Flag,
+    true,
+    "Whether servers are compared by their failures.",
+);
+pub(crate) static SUCCESS_RATE_REQUESTS: Preset<NonZeroU32> = Preset::new(
+    "minimum_requests",
+    REQUESTS,
+    count(100),
+    "Requests that a server, and the others together, must each have had in a window.",
+);
+pub(crate) static FAILURE_MARGIN: Preset<f64> = Preset::new(
+    "margin",
+    Shape::Share {
+        min: 0.01,
+        max: 1.0,
+    },
+    0.3,
+    "By how much its share of failures must be above that of the others: with 0.3 one that fails 45 % is out where the others fail 15 %. Of 100 requests on either side, chance alone makes a difference of 0.07 (one standard error, at the most).",
+);
+
+pub(crate) static LATENCY_RULE: Section = Section::of(
+    "latency",
+    "latency of [upstreams.NAME.ejection]",
+    "Compares how long nine of ten answers of each server took with the median of the others', window by window.",
+    &[
+        &LATENCY_ENABLED,
+        &LATENCY_REQUESTS,
+        &LATENCY_FACTOR,
+        &LATENCY_MARGIN,
+    ],
+);
+pub(crate) static LATENCY_ENABLED: Preset<bool> = Preset::new(
+    "enabled",
+    Shape::Flag,
+    true,
+    "Whether servers are compared by their latency.",
+);
+pub(crate) static LATENCY_REQUESTS: Preset<NonZeroU32> = Preset::new(
+    "minimum_requests",
+    REQUESTS,
+    count(50),
+    "Answers that a server must have given in a window to be compared. Half of the others must have given as many.",
+);
+pub(crate) static LATENCY_FACTOR: Preset<f64> = Preset::new(
+    "factor",
+    Shape::Share {
+        min: 1.1,
+        max: 100.0,
+    },
+    3.0,
+    "How many times the others' median takes a server out.",
+);
+pub(crate) static LATENCY_MARGIN: Preset<Duration> = Preset::new(
+    "margin",
+    time(Duration::ZERO, hours(1)),
+    millis(10),
+    "And by how much it must be above that median, so that two very quick servers are alike.",
 );
 
 pub(crate) static CONCURRENCY_LIMIT: Section = Section::of(

@@ -39,6 +39,8 @@ fn place_of(section: &str) -> (&'static str, &'static str, &'static str) {
         "grpc_check" => (UPSTREAM, "[upstreams.u.health.grpc]\n", ""),
         "degraded" => (UPSTREAM, "[upstreams.u.health.degraded]\n", ""),
         "ejection" => (UPSTREAM, "[upstreams.u.ejection]\n", ""),
+        "success_rate" => (UPSTREAM, "[upstreams.u.ejection.success_rate]\n", ""),
+        "latency" => (UPSTREAM, "[upstreams.u.ejection.latency]\n", ""),
         "concurrency" => (UPSTREAM, "[upstreams.u.concurrency]\n", ""),
         "queue" => (UPSTREAM, "[upstreams.u.concurrency.queue]\n", ""),
         "route" => (BASE, "[[routes]]\n", ""),

@@ -83,6 +83,43 @@ fn off_means_no_end_and_no_limit() {
 }
 
 #[test]
+fn endpoints_are_compared_by_failures_unless_told_otherwise_and_by_latency_where_asked() {
+    let of = |ejection: &str| {
+        let text = MINIMAL.replace(
+            "[[routes]]",
+            &format!("ejection = {{ {ejection} }}\n[[routes]]"),
+        );
+        plan(&text)
+            .upstreams
+            .values()
+            .next()
+            .unwrap()
+            .ejection
+            .clone()
+            .unwrap()
+    };
+    let default = of("");
+    assert_eq!(default.interval, Duration::from_secs(10));
+    assert_eq!(default.consecutive_local_failures.get(), 5);
+    let rate = default.success_rate.unwrap();
+    assert_eq!((rate.minimum_requests.get(), rate.margin), (100, 0.3));
+    assert_eq!(default.latency, None);
+    assert_eq!(of("success_rate = { enabled = false }").success_rate, None);
+    let latency = of("latency = {}").latency.unwrap();
+    assert_eq!((latency.minimum_requests.get(), latency.factor), (50, 3.0));
+    assert_eq!(latency.margin, Duration::from_millis(10));
+    assert_eq!(of("latency = { enabled = false }").latency, None);
+    assert_eq!(
+        of("consecutive_failures = 9")
+            .consecutive_local_failures
+            .get(),
+        9
+    );
+    let apart = of("consecutive_failures = 9, consecutive_local_failures = 2");
+    assert_eq!(apart.consecutive_local_failures.get(), 2);
+}
+
+#[test]
 fn ejection_is_on_unless_it_is_turned_off() {
     let plan = plan(&MINIMAL.replace("[[routes]]", "ejection = { enabled = false }\n[[routes]]"));
     assert_eq!(plan.upstreams.values().next().unwrap().ejection, None);

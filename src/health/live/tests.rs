@@ -14,11 +14,16 @@ const WELL: Peers = Peers {
     total: 3,
     ejected: 0,
     others_that_can_serve: 2,
+    others_that_fail: 0,
 };
 
 fn ejection() -> EjectionPlan {
     EjectionPlan {
         consecutive_failures: NonZeroU32::new(2).unwrap(),
+        consecutive_local_failures: NonZeroU32::new(2).unwrap(),
+        interval: BASE,
+        success_rate: None,
+        latency: None,
         base_time: BASE,
         max_time: BASE * 10,
     }
@@ -37,12 +42,23 @@ fn checks() -> HealthPlan {
     }
 }
 
+fn ending(outcome: Outcome, now: Instant) -> Ended {
+    Ended {
+        outcome,
+        failed: None,
+        took: None,
+        began: now,
+    }
+}
+
 fn fail(health: &Health, now: Instant) -> Option<Change> {
-    health.ended(Outcome::Failure, Some(&ejection()), || WELL, now)
+    let ended = ending(Outcome::RemoteFailure, now);
+    health.ended(&ended, Some(&ejection()), || WELL, now)
 }
 
 fn succeed(health: &Health, now: Instant) -> Option<Change> {
-    health.ended(Outcome::Success, Some(&ejection()), || WELL, now)
+    let ended = ending(Outcome::Success, now);
+    health.ended(&ended, Some(&ejection()), || WELL, now)
 }
 
 fn ejected() -> (Health, Instant) {
@@ -92,7 +108,9 @@ fn it_must_be_out_of_neither_to_serve() {
 #[test]
 fn the_share_grows_from_a_tenth_after_an_ejection() {
     let (health, now) = ejected();
-    let back = now + BASE;
+    let back = now + BASE + SLOW;
+    assert!(close(health.share(SLOW, back), 1.0), "on trial");
+    succeed(&health, back);
     assert!(close(health.share(SLOW, back), 0.1));
     assert!(close(health.share(SLOW, back + SLOW / 2), 0.55));
     assert!(close(health.share(SLOW, back + SLOW), 1.0));
@@ -112,7 +130,8 @@ fn the_share_grows_after_coming_up_too() {
 #[test]
 fn the_later_return_of_two_decides_the_share() {
     let (health, now) = ejected();
-    health.checked(Err(CheckFailure::Timeout), &checks(), now);
+    succeed(&health, now + BASE);
+    health.checked(Err(CheckFailure::Timeout), &checks(), now + BASE);
     health.checked(Ok(Passed::Whole), &checks(), now + BASE + SLOW);
     assert!(close(health.share(SLOW, now + BASE + SLOW), 0.1));
 }
@@ -120,6 +139,7 @@ fn the_later_return_of_two_decides_the_share() {
 #[test]
 fn without_slow_start_the_share_is_full_at_once() {
     let (health, now) = ejected();
+    succeed(&health, now + BASE);
     assert!(close(health.share(Duration::ZERO, now + BASE), 1.0));
 }
 
@@ -131,9 +151,10 @@ fn peers_are_asked_only_at_the_threshold() {
         asked.set(asked.get() + 1);
         WELL
     };
-    health.ended(Outcome::Failure, Some(&ejection()), peers, now);
+    let failed = ending(Outcome::RemoteFailure, now);
+    health.ended(&failed, Some(&ejection()), peers, now);
     assert_eq!(asked.get(), 0);
-    health.ended(Outcome::Failure, Some(&ejection()), peers, now);
+    health.ended(&failed, Some(&ejection()), peers, now);
     assert_eq!(asked.get(), 1);
 }
 
@@ -145,7 +166,8 @@ fn peers_may_look_at_the_very_endpoint_that_asks() {
         ejected: usize::from(health.view(now).ejected_for.is_some()),
         ..WELL
     };
-    let change = health.ended(Outcome::Failure, Some(&ejection()), peers, now);
+    let failed = ending(Outcome::RemoteFailure, now);
+    let change = health.ended(&failed, Some(&ejection()), peers, now);
     assert!(matches!(change, Some(Change::Ejected { .. })));
 }
 
@@ -215,4 +237,60 @@ fn an_instant_before_its_birth_is_no_harm() {
     fail(&health, now);
     fail(&health, now);
     assert!(!health.can_serve(now));
+}
+
+#[test]
+fn it_is_on_trial_from_the_end_of_its_ejection_to_the_first_success() {
+    let (health, now) = ejected();
+    let back = now + BASE;
+    assert!(!health.on_trial(now), "out");
+    assert!(health.on_trial(back));
+    succeed(&health, back);
+    assert!(!health.on_trial(back));
+}
+
+#[test]
+fn a_new_one_beside_older_ones_gets_its_share_little_by_little_and_only_once() {
+    let (health, now) = (Health::new(), Instant::now());
+    health.seat(Beside::Older, now);
+    assert!(close(health.share(SLOW, now), 0.1));
+    health.seat(Beside::Older, now + SLOW);
+    assert!(close(health.share(SLOW, now + SLOW), 1.0), "a reload");
+    let first = Health::new();
+    first.seat(Beside::Equals, now);
+    first.seat(Beside::Older, now);
+    assert!(close(first.share(SLOW, now), 1.0));
+}
+
+#[test]
+fn a_window_counts_only_what_is_compared() {
+    let (health, now) = (Health::new(), Instant::now());
+    let took = Some(Duration::from_millis(5));
+    let success = Ended {
+        took,
+        ..ending(Outcome::Success, now)
+    };
+    let counted = |plan: &EjectionPlan| {
+        health.ended(&success, Some(plan), || WELL, now);
+        let seen = health.end_window();
+        (seen.successes, seen.answers())
+    };
+    let by_rate = EjectionPlan {
+        success_rate: Some(crate::config::SuccessRatePlan {
+            minimum_requests: NonZeroU32::MIN,
+            margin: 0.3,
+        }),
+        ..ejection()
+    };
+    let by_both = EjectionPlan {
+        latency: Some(crate::config::LatencyPlan {
+            minimum_requests: NonZeroU32::MIN,
+            factor: 3.0,
+            margin: Duration::ZERO,
+        }),
+        ..by_rate.clone()
+    };
+    assert_eq!(counted(&ejection()), (0, 0));
+    assert_eq!(counted(&by_rate), (1, 0));
+    assert_eq!(counted(&by_both), (1, 1));
 }

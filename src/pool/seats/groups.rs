@@ -19,11 +19,11 @@ pub(super) struct Group {
 
 /// Those of a group that serve at one moment: the seats of one priority.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Level {
+pub(in crate::pool) struct Level {
     pub(super) group: usize,
     pub(super) priority: u16,
     /// Too few of them can serve, so all are taken.
-    pub(super) panic: bool,
+    pub(in crate::pool) panic: bool,
     total: usize,
     /// How many of them can serve.
     able: usize,

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::{
-    config::{CheckPlan, HealthPlan},
-    health::{CheckFailure, Passed},
-    names::EndpointId,
+    config::{CheckPlan, EjectionPlan, HealthPlan, LatencyPlan, SuccessRatePlan},
+    health::{Change, CheckFailure, Ended, Outcome, Passed},
+    names::{EjectionCause, EndpointId},
     pool::Registry,
 };
 
@@ -15,6 +15,17 @@ const SLOW_START: Duration = Duration::from_secs(10);
 fn plan() -> EjectionPlan {
     EjectionPlan {
         consecutive_failures: NonZeroU32::new(2).unwrap(),
+        consecutive_local_failures: NonZeroU32::new(2).unwrap(),
+        interval: Duration::from_secs(10),
+        success_rate: Some(SuccessRatePlan {
+            minimum_requests: NonZeroU32::new(10).unwrap(),
+            margin: 0.2,
+        }),
+        latency: Some(LatencyPlan {
+            minimum_requests: NonZeroU32::new(10).unwrap(),
+            factor: 3.0,
+            margin: Duration::from_millis(10),
+        }),
         base_time: Duration::from_secs(30),
         max_time: Duration::from_secs(300),
     }
@@ -29,10 +40,39 @@ fn seats(registry: &Registry, count: u16, panic_threshold: f64) -> Seats {
 }
 
 fn fail(seats: &Seats, index: usize, now: Instant) -> Option<Change> {
+    end(seats, index, Outcome::RemoteFailure, now);
+    end(seats, index, Outcome::RemoteFailure, now)
+}
+
+fn end(seats: &Seats, index: usize, outcome: Outcome, now: Instant) -> Option<Change> {
+    end_after(seats, index, outcome, Duration::from_millis(20), now)
+}
+
+fn end_after(
+    seats: &Seats,
+    index: usize,
+    outcome: Outcome,
+    took: Duration,
+    now: Instant,
+) -> Option<Change> {
+    let ended = Ended {
+        outcome,
+        failed: None,
+        took: (outcome == Outcome::Success).then_some(took),
+        began: now,
+    };
     let endpoint = &seats.get(index).unwrap().endpoint;
-    let plan = plan();
-    seats.report(endpoint, Outcome::Failure, Some(&plan), now);
-    seats.report(endpoint, Outcome::Failure, Some(&plan), now)
+    seats.report(endpoint, &ended, Some(&plan()), now)
+}
+
+/// The ports of who was ejected by comparison, and why.
+fn compare(seats: &Seats, now: Instant) -> Vec<(u16, EjectionCause)> {
+    let changes = seats.compare(&plan(), now).into_iter();
+    let ejected = changes.map(|(endpoint, change)| match change {
+        Change::Ejected { cause, .. } => (endpoint.id.address.port(), cause),
+        other => panic!("{other:?}"),
+    });
+    ejected.collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,6 +118,7 @@ async fn what_comes_back_gets_its_weight_little_by_little() {
     assert!((seats.at(start).view(0).weight - 2.0).abs() < 0.001);
     fail(&seats, 0, start);
     let back = start + plan().base_time;
+    end(&seats, 0, Outcome::Success, back);
     assert!((seats.at(back).view(0).weight - 0.2).abs() < 0.001);
     assert!((seats.at(back + SLOW_START).view(0).weight - 2.0).abs() < 0.001);
 }
@@ -230,4 +271,123 @@ async fn where_checks_fail_everywhere_the_panic_rule_holds() {
         assert_eq!(serving(&seats, &[], now), expected);
         assert_eq!(seats.can_serve(now), !expected.is_empty());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_on_trial_gets_one_at_a_time_while_another_can_serve() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let seats = seats(&registry, 3, 0.0);
+    fail(&seats, 0, now);
+    let back = now + plan().base_time;
+    let shares = |seats: &Seats| -> Vec<f32> {
+        let at = seats.at(back);
+        (0..3).map(|index| at.share(index)).collect()
+    };
+    assert_eq!(shares(&seats), [0.0, 1.0, 1.0]);
+    assert!(seats.at(back).view(0).can_serve);
+    down(&seats, 1, back);
+    assert_eq!(shares(&seats), [0.0, 1.0, 1.0]);
+    down(&seats, 2, back);
+    assert_eq!(shares(&seats), [1.0, 1.0, 1.0], "nobody else can serve");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_on_trial_counts_for_the_cap_and_not_as_one_that_serves() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let three = seats(&registry, 3, 0.0);
+    fail(&three, 0, now);
+    let back = now + plan().base_time;
+    assert_eq!(fail(&three, 1, back), None, "one of three is on trial");
+    end(&three, 0, Outcome::Success, back);
+    assert!(fail(&three, 1, back).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_all_endpoints_at_once_ejects_none_by_failures_in_a_row() {
+    let registry = Registry::new();
+    let seats = seats(&registry, 5, 0.0);
+    let start = Instant::now();
+    for round in 0..100 {
+        for index in 0..5 {
+            let now = start + Duration::from_millis(100 * round);
+            assert_eq!(end(&seats, index, Outcome::RemoteFailure, now), None);
+        }
+    }
+    assert_eq!(compare(&seats, start + Duration::from_secs(10)), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_are_compared_by_their_windows_and_the_cap_holds() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let seats = seats(&registry, 3, 0.0);
+    for _ in 0..40 {
+        for _ in 0..5 {
+            end(&seats, 0, Outcome::Success, now);
+        }
+        for index in [1, 2] {
+            end(&seats, index, Outcome::RemoteFailure, now);
+            end(&seats, index, Outcome::Success, now);
+        }
+    }
+    let one = [(2, EjectionCause::SuccessRate)];
+    assert_eq!(compare(&seats, now), one, "one of three");
+    assert_eq!(compare(&seats, now), [], "a window counts once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_slow_one_of_two_is_ejected_and_not_while_it_is_on_trial() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let seats = seats(&registry, 2, 0.0);
+    let slow = Duration::from_millis(200);
+    let load = |now| {
+        for _ in 0..20 {
+            end(&seats, 0, Outcome::Success, now);
+            end_after(&seats, 1, Outcome::Success, slow, now);
+        }
+    };
+    load(now);
+    assert_eq!(compare(&seats, now), [(2, EjectionCause::Latency)]);
+    load(now); // what was still on its way there
+    let back = now + plan().base_time;
+    assert_eq!(compare(&seats, back), [], "on trial");
+    load(back);
+    let change = compare(&seats, back);
+    assert_eq!(
+        change,
+        [(2, EjectionCause::Latency)],
+        "it came back as slow"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_who_joins_others_of_some_age_begins_with_a_part_of_its_share() {
+    let (registry, start) = (Registry::new(), Instant::now());
+    let few = seats(&registry, 2, 0.0);
+    few.join(None, SLOW_START, start);
+    let soon = seats(&registry, 3, 0.0);
+    soon.join(Some(&few), SLOW_START, start);
+    let later = start + SLOW_START + Duration::from_secs(1);
+    let more = seats(&registry, 4, 0.0);
+    more.join(Some(&soon), SLOW_START, later);
+    let shares: Vec<f32> = (0..4).map(|index| more.at(later).share(index)).collect();
+    assert_eq!(shares, [1.0, 1.0, 1.0, 0.1]);
+    let again = seats(&registry, 4, 0.0);
+    let after = later + SLOW_START / 2;
+    again.join(Some(&more), SLOW_START, after);
+    let share = again.at(after).share(3);
+    assert!(
+        (share - 0.55).abs() < 0.01,
+        "{share}: a reload starts nothing anew"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_is_in_panic_only_where_it_has_endpoints_and_a_threshold() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    assert!(!seats(&registry, 0, 0.9).is_in_panic(now));
+    let three = seats(&registry, 3, 0.9);
+    assert!(!three.is_in_panic(now));
+    down(&three, 0, now);
+    assert!(three.is_in_panic(now));
+    assert!(!seats(&registry, 3, 0.0).is_in_panic(now));
 }

@@ -53,7 +53,7 @@ async fn a_refused_connection_sent_nothing_and_gives_the_request_back() {
     assert_eq!(error.fault.kind, Kind::ConnectRefused);
     assert_eq!(error.fault.stage, Stage::Connect);
     assert_eq!(error.progress, Progress::Unsent);
-    assert_eq!(error.outcome, Outcome::Failure);
+    assert_eq!(error.outcome, Outcome::LocalFailure);
     assert!(matches!(error.request.unwrap().body(), SendBody::Full(_)));
 }
 
@@ -91,7 +91,7 @@ async fn a_connection_closed_before_the_answer_may_have_been_served() {
     let error = fault_of("").await;
     assert_eq!(error.fault.kind, Kind::ConnectionClosed);
     assert_eq!(error.progress, Progress::Sent);
-    assert_eq!(error.outcome, Outcome::Failure);
+    assert_eq!(error.outcome, Outcome::LocalFailure);
     assert!(error.request.is_none());
     assert!(!error.reused);
 }
@@ -178,7 +178,7 @@ async fn an_endpoint_that_never_answers_is_a_first_byte_timeout() {
     let error = rig.fails(get()).await;
     assert_eq!(error.fault.kind, Kind::FirstByteTimeout);
     assert_eq!(error.progress, Progress::Sent);
-    assert_eq!(error.outcome, Outcome::Failure);
+    assert_eq!(error.outcome, Outcome::RemoteFailure);
 
     rig.plan.first_byte_timeout = PATIENCE;
     let deadline = Some(Instant::now() + SHORT);

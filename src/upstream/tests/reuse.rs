@@ -134,7 +134,7 @@ async fn a_close_instead_of_an_answer_on_a_reused_connection_is_said_to_be_one()
     let error = rig.send(&connector, get()).await.unwrap_err();
     assert_eq!(error.fault.kind, Kind::ConnectionClosed);
     assert_eq!(error.progress, Progress::Sent);
-    assert_eq!(error.outcome, Outcome::Failure);
+    assert_eq!(error.outcome, Outcome::LocalFailure);
     assert!(error.reused);
 }
 

@@ -172,7 +172,7 @@ async fn refused(server: ServerConfig, client: ClientConfig) -> Box<AttemptError
     let rig = Rig::new(script.address).with_tls(client);
     let error = rig.fails(get()).await;
     assert_eq!(error.fault.stage, Stage::UpstreamTls);
-    assert_eq!(error.outcome, Outcome::Failure);
+    assert_eq!(error.outcome, Outcome::LocalFailure);
     error
 }
 

@@ -17,7 +17,7 @@ fn judge(rig: &Rig, ended: &Result<Sent, Box<AttemptError>>) -> Option<Duration>
         plan: &rig.plan,
         handles: &handles,
     };
-    judge.attempted(&rig.seat, ended);
+    judge.attempted((&rig.seat, Instant::now()), ended, &mut Blame::default());
     let latency = rig.seat.endpoint.latency.at(Instant::now());
     latency.map(|(mean, _)| mean)
 }

@@ -162,7 +162,7 @@ async fn an_endpoint_that_stops_reading_is_a_slow_answer() {
     });
     let error = rig.fails(post(body)).await;
     assert_eq!(error.fault.kind, Kind::FirstByteTimeout);
-    assert_eq!(error.outcome, Outcome::Failure);
+    assert_eq!(error.outcome, Outcome::RemoteFailure);
 }
 
 #[tokio::test]

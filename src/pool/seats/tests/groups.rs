@@ -24,6 +24,12 @@ fn looked_at(seats: &Seats, tried: &[usize], point: f64, now: Instant) -> Vec<Ve
     seats.choices(now, tried, point).map(able).collect()
 }
 
+/// Whether one that was not tried is left for another try.
+fn another_can_serve(seats: &Seats, tried: &[usize], now: Instant) -> bool {
+    let at = seats.at_besides(now, tried);
+    (0..at.len()).any(|seat| !tried.contains(&seat) && at.view(seat).can_serve)
+}
+
 fn traffic(seats: &Seats, now: Instant) -> Vec<(String, String, bool)> {
     let view = |group: GroupView| {
         let share = format!("{:.2}", group.traffic);
@@ -82,8 +88,8 @@ async fn who_has_tried_all_of_a_group_goes_to_the_next_whether_or_not_it_gets_tr
         [[0]],
         "again from the start"
     );
-    assert!(seats.another_can_serve(&[0, 1], now));
-    assert!(!seats.another_can_serve(&[0, 1, 2], now));
+    assert!(another_can_serve(&seats, &[0, 1], now));
+    assert!(!another_can_serve(&seats, &[0, 1, 2], now));
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,6 +212,6 @@ proptest! {
             }
         }
         let untried = endpoints.iter().enumerate().any(|(at, (_, up))| *up && !tried.contains(&at));
-        prop_assert!(!untried || seats.another_can_serve(&tried, now));
+        prop_assert!(!untried || another_can_serve(&seats, &tried, now));
     }
 }
