@@ -8,7 +8,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Health, announce};
-use crate::{config::HealthPlan, names::EndpointId, telemetry::UpstreamHandles};
+use crate::{
+    config::HealthPlan,
+    names::{Chance, EndpointId},
+    telemetry::UpstreamHandles,
+};
 
 /// First checks are spread over this, or over `interval` where that is shorter.
 const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(1);
@@ -63,7 +67,7 @@ pub async fn watch<P: Probe>(
     stop: &CancellationToken,
 ) {
     let within = watched.plan.interval.min(FIRST_CHECK_WITHIN);
-    let mut next = Instant::now() + within.mul_f64(rand::rng().random::<f64>());
+    let mut next = Instant::now() + within.mul_f64(Chance.random::<f64>());
     loop {
         // Stop wins over everything: nobody reads the health of an endpoint that goes.
         tokio::select! {
@@ -71,7 +75,7 @@ pub async fn watch<P: Probe>(
             () = stop.cancelled() => return,
             () = sleep_until(next) => {}
         }
-        next = Instant::now() + jittered(watched.plan.interval, &mut rand::rng());
+        next = Instant::now() + jittered(watched.plan.interval, &mut Chance);
         tokio::select! {
             biased;
             () = stop.cancelled() => return,

@@ -109,9 +109,20 @@ impl Keeper {
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn start(loaded: Loaded, file: Option<PathBuf>, telemetry: Arc<Telemetry>) -> Running {
+        let ground = Ground::new(Arc::clone(&telemetry));
+        Self::start_on(ground, loaded, file, telemetry)
+    }
+
+    /// The same over a ground that is there already, as in a simulation, which has names of its own.
+    #[must_use]
+    pub fn start_on(
+        mut ground: Ground,
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        telemetry: Arc<Telemetry>,
+    ) -> Running {
         let now = Instant::now();
         let kept = loaded.plan.history.dir.clone();
-        let mut ground = Ground::new(Arc::clone(&telemetry));
         let learned = kept
             .as_deref()
             .and_then(|dir| memory::read(dir, SystemTime::now()));

@@ -39,6 +39,7 @@ use crate::{
     config::{ActionPlan, EndpointPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
     names::{EndpointId, LimitId, RouteName, UpstreamName},
     pool::{Endpoint, Registry, Seat, Seats},
+    resolve::StandIn,
     route,
     telemetry::Telemetry,
 };
@@ -61,10 +62,20 @@ impl Ground {
     /// Nothing yet. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(telemetry: Arc<Telemetry>) -> Self {
+        Self::begin(telemetry, None)
+    }
+
+    /// The same, where `names` answers in the place of name servers.
+    #[must_use]
+    pub fn where_names_are(names: Arc<dyn StandIn>, telemetry: Arc<Telemetry>) -> Self {
+        Self::begin(telemetry, Some(names))
+    }
+
+    fn begin(telemetry: Arc<Telemetry>, names: Option<Arc<dyn StandIn>>) -> Self {
         let endpoints = Arc::new(Registry::new());
         Self {
             telemetry,
-            lookups: Lookups::new(Arc::clone(&endpoints)),
+            lookups: Lookups::new(Arc::clone(&endpoints), names),
             endpoints,
             gates: Gates::default(),
             limits: HashMap::new(),

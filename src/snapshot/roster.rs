@@ -8,6 +8,7 @@ use crate::{
     admission::{Lane, Pick, Picked},
     balance::{self, Candidates, EndpointView, Turn},
     config::BalancePolicy,
+    names::Chance,
     pool::{Seats, SeatsAt},
 };
 
@@ -78,7 +79,7 @@ impl Roster {
             tried,
             free,
         };
-        let seat = balance::pick(self.policy, &self.turn, &candidates, &mut rand::rng())?;
+        let seat = balance::pick(self.policy, &self.turn, &candidates, &mut Chance)?;
         Some(Picked {
             lane: self.lanes.get(seat)?,
             seat,
