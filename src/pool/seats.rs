@@ -174,8 +174,8 @@ impl Seats {
         panics || self.seats.iter().any(|seat| seat.can_serve(now))
     }
 
-    /// A request ended at `endpoint`. Ejects it where its failures are enough and its peers allow it; the
-    /// caller announces the change. Costs a few loads unless there is something to decide.
+    /// A request ended at `endpoint`. Ejects it where its failures are enough and its peers in the newest config allow
+    /// it; the caller announces the change. Costs a few loads unless there is something to decide.
     pub fn report(
         &self,
         endpoint: &Endpoint,
@@ -185,8 +185,10 @@ impl Seats {
     ) -> Option<Change> {
         let mut guard = None;
         let peers = || {
-            guard = Some(endpoint.ejections.lock());
-            self.peers(endpoint, now)
+            let newest = guard.insert(endpoint.ejections.lock()).upgrade();
+            // One that the newest config does not have takes nothing away from those that it has.
+            let newest = newest.filter(|seats| seats.has(endpoint));
+            newest.as_deref().unwrap_or(self).peers(endpoint, now)
         };
         endpoint.health.ended(outcome, plan, peers, now)
     }
@@ -241,6 +243,11 @@ impl Seats {
         }
         let healthy = seats.clone().filter(|seat| seat.can_serve(now)).count();
         in_panic(healthy, seats.count(), self.panic_threshold)
+    }
+
+    fn has(&self, endpoint: &Endpoint) -> bool {
+        let mut seats = self.seats.iter();
+        seats.any(|seat| seat.endpoint.id == endpoint.id)
     }
 
     fn peers(&self, endpoint: &Endpoint, now: Instant) -> Peers {

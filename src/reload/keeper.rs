@@ -123,12 +123,7 @@ impl Keeper {
     ) -> Running {
         let now = Instant::now();
         let kept = loaded.plan.history.dir.clone();
-        let learned = kept
-            .as_deref()
-            .and_then(|dir| memory::read(dir, SystemTime::now()));
-        if let Some((known, ago)) = learned {
-            ground.recall(known, ago, now);
-        }
+        recall(&mut ground, kept.as_deref(), now);
         let config = ConfigFacts {
             hash: loaded.hash.clone(),
             revision: 1,
@@ -339,6 +334,14 @@ impl Keeper {
             verdict,
         });
         self.status.send_replace(Status { config, last });
+    }
+}
+
+/// What is kept in `dir` of what limits were before. Blocks.
+fn recall(ground: &mut Ground, dir: Option<&Path>, now: Instant) {
+    let learned = dir.and_then(|dir| memory::read(dir, SystemTime::now()));
+    if let Some((known, ago)) = learned {
+        ground.recall(known, ago, now);
     }
 }
 

@@ -174,6 +174,7 @@ impl Ground {
         };
         let names: Vec<_> = plan.endpoints.iter().map(named).collect();
         let seats = Arc::new(self.seats(plan, &names));
+        self.endpoints.judge_among(&plan.name, &seats);
         let ids = || seats.as_slice().iter().map(|seat| &seat.endpoint.id);
         let roster = Arc::new(Roster::new(
             Arc::clone(&seats),

@@ -41,8 +41,13 @@ impl Checks {
                     continue;
                 };
                 let id = &seat.endpoint.id;
-                let kept = self.running.remove(id).filter(|old| {
-                    old.plan == *plan && Arc::ptr_eq(&old.connector, &upstream.connector)
+                let kept = self.running.remove(id).and_then(|old| {
+                    let same =
+                        old.plan == *plan && Arc::ptr_eq(&old.connector, &upstream.connector);
+                    if !same {
+                        old.stop.cancel();
+                    }
+                    same.then_some(old)
                 });
                 next.insert(
                     id.clone(),

@@ -15,9 +15,11 @@
 mod support;
 
 mod adaptive;
+mod adoption;
 mod change;
 mod drain;
 mod faults;
+mod files;
 mod history;
 mod limits;
 mod overload;

@@ -190,3 +190,22 @@ fn a_target_is_checked_by_the_name_of_its_service() {
     assert_eq!(seat.server_name.to_str(), "shop.internal");
     assert_eq!(seat.authority, "a.shop:1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_an_earlier_snapshot_ejects_no_more_than_the_newest_allows() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let earlier = seats(&registry, 6, 0.0);
+    let newest = Arc::new(seats(&registry, 2, 0.0));
+    registry.judge_among(&"shop".into(), &newest);
+    assert!(matches!(
+        fail(&earlier, 0, now),
+        Some(Change::Ejected { .. })
+    ));
+    assert_eq!(fail(&earlier, 1, now), None, "it is the last");
+    assert!(newest.can_serve(now));
+    // One that the newest config does not have may go all the same.
+    assert!(matches!(
+        fail(&earlier, 5, now),
+        Some(Change::Ejected { .. })
+    ));
+}
