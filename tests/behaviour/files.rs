@@ -134,13 +134,14 @@ async fn o04_what_is_no_config_any_more_leaves_the_running_one_and_may_return() 
         if gate.path().is_dir() {
             fs::remove_dir(gate.path()).expect("removed");
         }
-        gate.reload(&saying(&round.to_string())).await;
-        assert_eq!(client::get(gate.web, "/").await.text(), round.to_string());
+        let body = (round + 1).to_string(); // another one, so that it is waited for
+        gate.reload(&saying(&body)).await;
+        assert_eq!(client::get(gate.web, "/").await.text(), body);
     }
     let windows = complete(&saying("last")).replace('\n', "\r\n");
     fs::write(gate.path(), format!("\u{feff}{windows}")).expect("written");
     until("a BOM and CRLF are fine", || {
-        gate.gateway.snapshot().config.revision == 6
+        gate.gateway.snapshot().config.revision == 7
     })
     .await;
     assert_eq!(client::get(gate.web, "/").await.text(), "last");
