@@ -64,18 +64,15 @@ impl Buckets {
                     .limits
                     .remove(&id)
                     .filter(|kept| kept.plan.key == limit.plan().key);
-                let limit = match kept {
-                    Some(mut kept) => {
-                        kept.reshape(limit.plan(), now);
-                        kept
-                    }
-                    None => {
-                        self.begun += 1;
-                        Limit {
-                            plan: limit.plan().clone(),
-                            number: self.begun,
-                            buckets: BTreeMap::new(),
-                        }
+                let limit = if let Some(mut kept) = kept {
+                    kept.reshape(limit.plan(), now);
+                    kept
+                } else {
+                    self.begun += 1;
+                    Limit {
+                        plan: limit.plan().clone(),
+                        number: self.begun,
+                        buckets: BTreeMap::new(),
                     }
                 };
                 next.insert(id, limit);

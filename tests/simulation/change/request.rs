@@ -95,13 +95,12 @@ impl Clients {
             deadline: Some(deadline),
             retry: false,
         };
-        match self.place(live, &wish, &[], deadline).await {
-            Ok(permit) => self.tries(live, permit, &wish, deadline, rng).await,
-            Err(()) => {
-                charge.refund();
-                if let Some(taken) = taken {
-                    self.buckets.lock().give_back(taken, Instant::now());
-                }
+        if let Ok(permit) = self.place(live, &wish, &[], deadline).await {
+            self.tries(live, permit, &wish, deadline, rng).await;
+        } else {
+            charge.refund();
+            if let Some(taken) = taken {
+                self.buckets.lock().give_back(taken, Instant::now());
             }
         }
     }
@@ -121,7 +120,7 @@ impl Clients {
         let came = Instant::now();
         let newest = self.snapshot.load_full();
         let newest = newest.upstream_named(&live.plan.name);
-        let queue = newest.map(|live| live.plan.concurrency.queue.clone());
+        let queue = newest.map(|live| live.plan.concurrency.queue);
         self.tally.lock().arrives(&live.gate, came);
         let waiting = Tally::waits(&self.tally, &live.gate);
         let admitted = if tried.is_empty() {

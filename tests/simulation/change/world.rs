@@ -173,7 +173,7 @@ impl World {
         self.alive.note(&snapshot);
         self.clients.tally.lock().forget();
         self.counts_are_right()?;
-        self.seats_are_right(&snapshot)?;
+        Self::seats_are_right(&snapshot)?;
         self.is_bounded(&snapshot, now)?;
         self.clients.faults.found()
     }
@@ -191,7 +191,7 @@ impl World {
     }
 
     /// An upstream has the endpoints of its addresses and its names, and no other.
-    fn seats_are_right(&self, snapshot: &Snapshot) -> Result<(), String> {
+    fn seats_are_right(snapshot: &Snapshot) -> Result<(), String> {
         use std::collections::BTreeSet;
         use tidegate::config::EndpointSource;
         for live in &snapshot.upstreams {
