@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::HealthPlan,
-    names::EndpointId,
+    names::{Chance, EndpointId},
     telemetry::{CheckResult, UpstreamHandles},
 };
 
@@ -65,7 +65,7 @@ pub async fn watch<P: Probe>(
     stop: &CancellationToken,
 ) {
     let within = watched.plan.interval.min(FIRST_CHECK_WITHIN);
-    let spread = || within.mul_f64(rand::rng().random::<f64>());
+    let spread = || within.mul_f64(Chance.random::<f64>());
     let mut next = Instant::now() + spread();
     let mut put_off = false;
     loop {
@@ -167,12 +167,12 @@ fn doubt(change: Change, watched: Watched<'_>, why: Option<&str>, now: Instant) 
 }
 
 fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * rand::rng().random::<f64>())
+    interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * Chance.random::<f64>())
 }
 
 /// From half of `interval` to half more than it.
 fn scattered(interval: Duration) -> Duration {
-    interval.mul_f64(0.5 + rand::rng().random::<f64>())
+    interval.mul_f64(0.5 + Chance.random::<f64>())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::{Connections, Latency};
+use super::{Connections, Latency, Seats};
 use crate::{health::Health, names::EndpointId};
 
 /// The live state of one endpoint. It outlives every version of the config and every DNS answer.
@@ -30,11 +30,14 @@ pub struct Endpoint {
     pub latency: Latency,
     /// Requests that run here. `Relaxed`: the count compares loads and guards no other memory.
     in_flight: AtomicU32,
-    /// Held while an endpoint of the upstream is being ejected, so that two don't go at once.
-    pub(super) ejections: Arc<Mutex<()>>,
+    /// The newest seats of the upstream. Locked while one of its endpoints is being ejected, so that two don't go at once.
+    pub(super) ejections: Arc<Ejections>,
     /// The tasks that drive its connections.
     drivers: TaskTracker,
 }
+
+/// The seats among which an ejection is judged: the newest ones, whichever snapshot a request came by.
+pub(super) type Ejections = Mutex<Weak<Seats>>;
 
 /// A request that runs at an endpoint; its end is the drop.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ pub struct InFlight {
 // === impl Endpoint ===
 
 impl Endpoint {
-    pub(super) fn new(id: EndpointId, ejections: Arc<Mutex<()>>, drivers: TaskTracker) -> Self {
+    pub(super) fn new(id: EndpointId, ejections: Arc<Ejections>, drivers: TaskTracker) -> Self {
         Self {
             id,
             health: Health::new(),

@@ -18,8 +18,8 @@ use crate::{
 // === impl Seats ===
 
 impl Seats {
-    /// A request ended at `endpoint`. Ejects it where its failures are enough and its peers allow it; the
-    /// caller announces the change. Costs a few loads unless there is something to decide.
+    /// A request ended at `endpoint`. Ejects it where its failures are enough and its peers in the newest config allow
+    /// it; the caller announces the change. Costs a few loads unless there is something to decide.
     pub fn report(
         &self,
         endpoint: &Endpoint,
@@ -29,8 +29,11 @@ impl Seats {
     ) -> Option<Change> {
         let mut guard = None;
         let peers = || {
-            guard = Some(endpoint.ejections.lock());
-            self.peers(&endpoint.id, plan, now)
+            let newest = guard.insert(endpoint.ejections.lock()).upgrade();
+            // One that the newest config does not have takes nothing away from those that it has.
+            let newest = newest.filter(|seats| seats.has(endpoint));
+            let newest = newest.as_deref().unwrap_or(self);
+            newest.peers(&endpoint.id, plan, now)
         };
         endpoint.health.ended(ended, plan, peers, now)
     }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::Endpoint;
+use super::{Endpoint, Seats, endpoint::Ejections};
 use crate::names::{EndpointId, UpstreamName};
 
 /// How long an endpoint that no snapshot names is remembered, with its ejections and its age.
@@ -28,7 +28,7 @@ pub struct Registry {
 #[derive(Debug, Default)]
 struct Entries {
     endpoints: BTreeMap<EndpointId, Entry>,
-    ejections: BTreeMap<UpstreamName, Arc<Mutex<()>>>,
+    ejections: BTreeMap<UpstreamName, Arc<Ejections>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +63,14 @@ impl Registry {
         };
         entries.endpoints.insert(id.clone(), entry);
         endpoint
+    }
+
+    /// From now on ejections of `upstream` are judged among `seats`, also those that a request of an earlier snapshot
+    /// gives cause for.
+    pub fn judge_among(&self, upstream: &UpstreamName, seats: &Arc<Seats>) {
+        if let Some(ejections) = self.entries.lock().ejections.get(upstream) {
+            *ejections.lock() = Arc::downgrade(seats);
+        }
     }
 
     /// The endpoint of this id, where it is known.

@@ -211,6 +211,12 @@ impl Seats {
             .map(|seat| seat.view(self.slow_start, now))
             .collect()
     }
+
+    /// Whether it has this endpoint.
+    pub(super) fn has(&self, endpoint: &Endpoint) -> bool {
+        let mut seats = self.seats.iter();
+        seats.any(|seat| seat.endpoint.id == endpoint.id)
+    }
 }
 
 // === impl SeatsAt ===

@@ -135,15 +135,21 @@ impl Keeper {
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn prepare(loaded: Loaded, file: Option<PathBuf>, telemetry: Arc<Telemetry>) -> Ready {
+        let ground = Ground::new(Arc::clone(&telemetry));
+        Self::prepare_on(ground, loaded, file, telemetry)
+    }
+
+    /// The same over a ground that is there already, as in a simulation, which has names of its own.
+    #[must_use]
+    pub fn prepare_on(
+        mut ground: Ground,
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        telemetry: Arc<Telemetry>,
+    ) -> Ready {
         let now = Instant::now();
         let kept = loaded.plan.history.dir.clone();
-        let mut ground = Ground::new(Arc::clone(&telemetry));
-        let learned = kept
-            .as_deref()
-            .and_then(|dir| memory::read(dir, SystemTime::now()));
-        if let Some((known, ago)) = learned {
-            ground.recall(known, ago, now);
-        }
+        recall(&mut ground, kept.as_deref(), now);
         let config = ConfigFacts {
             hash: loaded.hash.clone(),
             revision: 1,
@@ -350,6 +356,14 @@ impl Keeper {
             verdict,
         });
         self.status.send_replace(Status { config, last });
+    }
+}
+
+/// What is kept in `dir` of what limits were before. Blocks.
+fn recall(ground: &mut Ground, dir: Option<&Path>, now: Instant) {
+    let learned = dir.and_then(|dir| memory::read(dir, SystemTime::now()));
+    if let Some((known, ago)) = learned {
+        ground.recall(known, ago, now);
     }
 }
 

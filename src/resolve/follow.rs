@@ -15,7 +15,7 @@ use super::{
     held::Held,
     services,
 };
-use crate::{config::DnsPlan, telemetry::UpstreamHandles};
+use crate::{config::DnsPlan, names::Chance, telemetry::UpstreamHandles};
 
 /// A name, and how it is looked up.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +86,7 @@ pub async fn follow(
             .for_each(|handle| handle.resolved(word));
         let now = Instant::now();
         let is_out = |host: &Host| followed.standing.is_out(host);
-        let step = held.heard(result, is_out, followed.plan, now, &mut rand::rng());
+        let step = held.heard(result, is_out, followed.plan, now, &mut Chance);
         events::of_step(&step).for_each(|event| event.emit(followed.name, followed.handles));
         let next = now.checked_add(step.wait).unwrap_or(now);
         publish(followed, out, held.answer(Some(next)));

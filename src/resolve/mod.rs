@@ -31,4 +31,4 @@ pub use follow::{Followed, Records, Standing, follow};
 pub use held::MAX_ADDRESSES;
 pub use host::{Host, Service};
 pub use reading::{Family, Found};
-pub use resolver::Resolver;
+pub use resolver::{Resolver, StandIn};

@@ -48,6 +48,7 @@ use crate::{
     },
     names::{EndpointId, LimitId, RouteName, UpstreamName},
     pool::{Endpoint, Registry, Seat, Seats},
+    resolve::StandIn,
     route,
     telemetry::Telemetry,
 };
@@ -70,10 +71,20 @@ impl Ground {
     /// Nothing yet. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(telemetry: Arc<Telemetry>) -> Self {
+        Self::begin(telemetry, None)
+    }
+
+    /// The same, where `names` answers in the place of name servers.
+    #[must_use]
+    pub fn where_names_are(names: Arc<dyn StandIn>, telemetry: Arc<Telemetry>) -> Self {
+        Self::begin(telemetry, Some(names))
+    }
+
+    fn begin(telemetry: Arc<Telemetry>, names: Option<Arc<dyn StandIn>>) -> Self {
         let endpoints = Arc::new(Registry::new());
         Self {
             telemetry,
-            lookups: Lookups::new(Arc::clone(&endpoints)),
+            lookups: Lookups::new(Arc::clone(&endpoints), names),
             endpoints,
             gates: Gates::default(),
             limits: HashMap::new(),
@@ -181,6 +192,7 @@ impl Ground {
         let before = self.gates.roster(&plan.name);
         let before = before.map(|roster| &**roster.seats());
         seats.join(before, plan.slow_start, now);
+        self.endpoints.judge_among(&plan.name, &seats);
         let ids = || seats.as_slice().iter().map(|seat| &seat.endpoint.id);
         let roster = Arc::new(Roster::new(
             Arc::clone(&seats),

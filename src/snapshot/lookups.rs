@@ -15,7 +15,7 @@ use crate::{
     config::{DnsPlan, EndpointSource, NameServer, Plan, UpstreamPlan},
     names::UpstreamName,
     pool::Registry,
-    resolve::{Answer, Followed, Records, Resolver, follow},
+    resolve::{Answer, Followed, Records, Resolver, StandIn, follow},
     telemetry::Telemetry,
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Lookups {
     /// What the resolvers and loops were made from.
     plan: Option<DnsPlan>,
     tls: Option<Arc<ClientConfig>>,
+    /// Who answers in the place of name servers.
+    stand_in: Option<Arc<dyn StandIn>>,
     endpoints: Arc<Registry>,
     changed: Arc<Notify>,
     tasks: TaskTracker,
@@ -50,13 +52,14 @@ struct Loop {
 // === impl Lookups ===
 
 impl Lookups {
-    /// No loop yet. `endpoints` knows how the hosts of names do.
-    pub(super) fn new(endpoints: Arc<Registry>) -> Self {
+    /// No loop yet. `endpoints` knows how the hosts of names do; `stand_in` answers in the place of name servers.
+    pub(super) fn new(endpoints: Arc<Registry>, stand_in: Option<Arc<dyn StandIn>>) -> Self {
         Self {
             names: HashMap::new(),
             resolvers: HashMap::new(),
             plan: None,
             tls: None,
+            stand_in,
             endpoints,
             changed: Arc::default(),
             tasks: TaskTracker::new(),
@@ -220,8 +223,12 @@ impl Lookups {
 
     fn resolver(&mut self, servers: &[NameServer], plan: &DnsPlan) -> Arc<Resolver> {
         let tls = self.tls.as_ref();
-        let made = || Arc::new(Resolver::new(servers, &plan.resolv_conf, tls));
-        Arc::clone(self.resolvers.entry(servers.to_vec()).or_insert_with(made))
+        let made = || match &self.stand_in {
+            Some(stand_in) => Resolver::of(Arc::clone(stand_in)),
+            None => Resolver::new(servers, &plan.resolv_conf, tls),
+        };
+        let entry = self.resolvers.entry(servers.to_vec());
+        Arc::clone(entry.or_insert_with(|| Arc::new(made())))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     admission::{Lane, Pick, Picked},
     balance::{self, Candidates, EndpointView, Turns},
     config::BalancePolicy,
+    names::Chance,
     pool::{Seats, SeatsAt},
 };
 
@@ -79,8 +80,7 @@ impl Roster {
         tried: &[usize],
         free: &dyn Fn(&Lane, f32) -> bool,
     ) -> Option<Picked<'_>> {
-        let mut rng = rand::rng();
-        let mut groups = self.seats.choices(Instant::now(), tried, rng.random());
+        let mut groups = self.seats.choices(Instant::now(), tried, Chance.random());
         groups.find_map(|seats| {
             let candidates = Free {
                 seats,
@@ -89,7 +89,7 @@ impl Roster {
                 free,
             };
             let turn = self.turns.of(seats.group());
-            let seat = balance::pick(self.policy, turn, &candidates, &mut rng)?;
+            let seat = balance::pick(self.policy, turn, &candidates, &mut Chance)?;
             Some(Picked {
                 lane: self.lanes.get(seat)?,
                 seat,

@@ -15,6 +15,7 @@
 mod support;
 
 mod adaptive;
+mod adoption;
 mod certificates;
 mod change;
 mod checks;
@@ -23,6 +24,7 @@ mod ejection;
 mod explain;
 mod fallback;
 mod faults;
+mod files;
 mod groups;
 mod history;
 mod limits;

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
+use tidegate::reload::{MOST_ENTRIES, Try};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -162,6 +163,124 @@ async fn two_hundred_reloads_under_load_fail_nothing_and_cut_nothing() {
     until("every permit is back", || {
         gate.gateway
             .snapshot()
+            .upstreams
+            .iter()
+            .all(|up| up.gate.view().in_flight == 0)
+    })
+    .await;
+}
+
+/// Keeps one HTTP/2 connection busy.
+async fn keep_alive_h2(web: std::net::SocketAddr, stop: CancellationToken) -> usize {
+    let stream = tokio::net::TcpStream::connect(web)
+        .await
+        .expect("connected");
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io)
+        .await
+        .expect("HTTP/2");
+    let driven = tokio::task::spawn(connection);
+    let mut answered = 0;
+    while !stop.is_cancelled() {
+        let request = http::Request::get(format!("http://{web}/"))
+            .body(http_body_util::Full::new(bytes::Bytes::new()))
+            .expect("a request");
+        let response = sender.send_request(request).await.expect("an answer");
+        let reply = client::whole(response).await.expect("whole");
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        answered += 1;
+    }
+    assert!(!driven.is_finished(), "the connection was closed");
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o09_a_thousand_reloads_fail_no_request_close_no_tunnel_and_keep_no_snapshot() {
+    let upstreams = [versatile().await, versatile().await];
+    let gate = TestGateway::start(&config(0, &upstreams)).await;
+    let stop = CancellationToken::new();
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        clients.spawn(keep_alive(gate.web, stop.clone()));
+        clients.spawn(keep_alive_h2(gate.web, stop.clone()));
+    }
+    clients.spawn(streaming(gate.web, stop.clone()));
+    clients.spawn(websocket(gate.web, stop.clone()));
+    let mut snapshots = vec![Arc::downgrade(&gate.gateway.snapshot())];
+    for round in 1..=1000 {
+        let text = crate::support::gateway::complete(&config(round, &upstreams));
+        let applied = gate.gateway.reload().apply(text.into(), None, Try::ForReal);
+        applied.await.expect("in force");
+        snapshots.push(Arc::downgrade(&gate.gateway.snapshot()));
+    }
+    assert_eq!(gate.gateway.snapshot().config.revision, 1001);
+    stop.cancel();
+    while let Some(answered) = clients.join_next().await {
+        assert!(answered.expect("no request failed") > 0);
+    }
+    until("old snapshots are freed", || {
+        let alive = snapshots.iter().filter(|one| one.strong_count() > 0);
+        alive.count() <= 1
+    })
+    .await;
+    assert_eq!(
+        gate.gateway.reload().history().newest_first().count(),
+        MOST_ENTRIES
+    );
+}
+
+/// Two routes: `all`, and `gone` to an upstream of its own.
+fn two_routes(kept: &Upstream, gone: &Upstream) -> String {
+    format!(
+        "[upstreams.kept]\nendpoints = [{{ address = \"{}\" }}]\n\
+         [upstreams.gone]\nendpoints = [{{ address = \"{}\" }}]\n\
+         [[routes]]\nname = \"all\"\nupstream = \"kept\"\n\
+         [[routes]]\nname = \"gone\"\npath_prefix = \"/gone\"\nreplace_prefix = \"/slow\"\nupstream = \"gone\"\n",
+        kept.address, gone.address
+    )
+}
+
+#[tokio::test]
+async fn o11_what_runs_on_a_removed_route_and_upstream_ends_in_peace() {
+    let (kept, gone) = (versatile().await, versatile().await);
+    let gate = TestGateway::start(&two_routes(&kept, &gone)).await;
+    let (web, before) = (gate.web, gate.gateway.snapshot());
+    let running = tokio::task::spawn(client::get(web, "/gone"));
+    let stream = tokio::net::TcpStream::connect(web)
+        .await
+        .expect("connected");
+    let (mut socket, _) = tokio_tungstenite::client_async("ws://test/gone", stream)
+        .await
+        .expect("a tunnel");
+    until("both run", || gone.requests() == 2).await;
+    let text = two_routes(&kept, &gone);
+    let without = text
+        .replace(
+            &format!(
+                "[upstreams.gone]\nendpoints = [{{ address = \"{}\" }}]\n",
+                gone.address
+            ),
+            "",
+        )
+        .split("[[routes]]\nname = \"gone\"")
+        .next()
+        .expect("the part before")
+        .to_owned();
+    gate.reload(&without).await;
+    assert_eq!(
+        client::get(web, "/gone").await.text(),
+        "ok",
+        "by the route that is left"
+    );
+    socket.send(Message::text("ping")).await.expect("sent");
+    let echo = socket.next().await.expect("open").expect("whole");
+    assert_eq!(echo, Message::text("ping"));
+    let ended = running.await.expect("it ends");
+    assert_eq!((ended.status, ended.body.len()), (StatusCode::OK, 250));
+    socket.close(None).await.expect("closed");
+    until("its permits are back", || {
+        before
             .upstreams
             .iter()
             .all(|up| up.gate.view().in_flight == 0)

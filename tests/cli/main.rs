@@ -386,3 +386,16 @@ fn a_second_signal_does_not_wait_for_what_runs() {
     gateway.stderr.read_to_string(&mut log).unwrap();
     assert!(log.contains("second signal"), "{log}");
 }
+
+#[test]
+fn o17_a_storm_of_hangups_and_a_broken_pipe_end_nothing_and_the_first_term_drains() {
+    let mut running = Running::start();
+    for _ in 0..200 {
+        running.signal(Signal::HUP);
+    }
+    running.signal(Signal::PIPE);
+    assert!(running.get("/hello").ends_with("hello"));
+    running.signal(Signal::HUP);
+    running.signal(Signal::TERM); // during the reload
+    assert_eq!(running.code(), Some(0));
+}

@@ -1,4 +1,5 @@
-//! Each scenario of `tests/scenarios` on virtual time: what it expects must hold.
+//! On virtual time: each scenario of `tests/scenarios`, whose expectations must hold; and, in `change`, a gateway to
+//! which everything happens.
 //!
 //! A test for each row of the table in `benches/overload/README.md`; its files begin with the row's number. A failure
 //! names scenario and figure; `cargo bench --bench simulate -- FILE --seeds 3 --laws adaptive` replays it.
@@ -6,6 +7,7 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -15,6 +17,7 @@
 #[path = "../support/sim/mod.rs"]
 mod sim;
 
+mod change;
 mod format;
 mod settles;
 

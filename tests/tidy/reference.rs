@@ -221,13 +221,28 @@ fn literals_beside<'a>(sources: &'a [Source], marker: &str) -> BTreeSet<&'a str>
 fn page() -> String {
     format!(
         "# Reference\n\nWritten by the code; `{UPDATE}=1 cargo test --test tidy` writes it anew.\n\n\
-         {}\n\n## Fields of a request\n\n{}\n\n## Metrics\n\n{}\n\n## Verbs\n\n{}\n\n## Admin listener\n\n{}\n",
+         {}\n\n## What a change keeps\n\n{}\n\n## Fields of a request\n\n{}\n\n## Metrics\n\n{}\n\n## Verbs\n\n{}\n\n## Admin listener\n\n{}\n",
         tidegate::config::reference().trim(),
+        adoption().trim(),
         steering().trim(),
         tidegate::telemetry::catalog::reference().trim(),
         verbs(&tidegate::cli::command()).trim(),
         admin().trim()
     )
+}
+
+/// The table at the top of `src/snapshot/adopt.rs`.
+fn adoption() -> String {
+    let source = tree::text(Path::new("src/snapshot/adopt.rs")).expect("it is UTF-8");
+    let rows = source.lines().filter_map(|line| line.strip_prefix("//! |"));
+    let mut text = String::from(
+        "Live state belongs to a name or an address, not to a version of the file. Whatever the next config still names \
+         goes on with what it knows; what it does not name is let go, an endpoint after ten minutes.\n\n",
+    );
+    for row in rows {
+        let _ = writeln!(text, "|{row}");
+    }
+    text
 }
 
 fn steering() -> String {

@@ -391,3 +391,22 @@ async fn an_upstream_is_in_panic_only_where_it_has_endpoints_and_a_threshold() {
     assert!(three.is_in_panic(now));
     assert!(!seats(&registry, 3, 0.0).is_in_panic(now));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_an_earlier_snapshot_ejects_no_more_than_the_newest_allows() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let earlier = seats(&registry, 6, 0.0);
+    let newest = Arc::new(seats(&registry, 2, 0.0));
+    registry.judge_among(&"shop".into(), &newest);
+    assert!(matches!(
+        fail(&earlier, 0, now),
+        Some(Change::Ejected { .. })
+    ));
+    assert_eq!(fail(&earlier, 1, now), None, "it is the last");
+    assert!(newest.can_serve(now));
+    // One that the newest config does not have may go all the same.
+    assert!(matches!(
+        fail(&earlier, 5, now),
+        Some(Change::Ejected { .. })
+    ));
+}
