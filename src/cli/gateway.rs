@@ -1,5 +1,7 @@
 //! The whole gateway, put together: config in force, sockets bound, loops running.
 
+mod hand_over;
+
 use std::{
     io,
     net::SocketAddr,
@@ -19,13 +21,13 @@ use tokio_util::{
 };
 
 use crate::{
-    admin::{self, Admin, Live, Readiness, Token},
+    admin::{self, Admin, Live, Readiness, Token, UpgradeAsks},
     admission::{self, Level, Pressure, Signals, SystemSignals},
     config::{AccessTarget, ListenerPlan, Loaded, LogFormat, LogPlan},
-    listener::{Bound, Listener, Refused, Strain, Wiring},
+    listener::{Bound, Inherited, Leave, Listener, Refused, Strain, Unwanted, Wiring},
     names::ListenerName,
     proxy::{self, Entrance, GateService, Panicked},
-    reload::{self, Keeper},
+    reload::{self, Keeper, Learned},
     snapshot::Snapshot,
     telemetry::{AccessLog, AccessTo, LineFormat, Telemetry},
 };
@@ -34,12 +36,23 @@ use crate::{
 pub struct Gateway {
     keeper: reload::Running,
     listeners: Vec<Arc<Listener>>,
-    admin: Listener,
+    admin: Arc<Listener>,
+    streams: CancellationToken,
     readiness: watch::Sender<Readiness>,
     telemetry: Arc<Telemetry>,
     access: Arc<AccessLog>,
     tasks: TaskTracker,
     stop: DropGuard,
+}
+
+/// What a gateway begins with beside its config.
+pub struct Begin {
+    /// Sockets that listen already; what is missing is bound.
+    pub sockets: Inherited,
+    /// What limits of another process have learned.
+    pub learned: Option<Learned>,
+    /// Where the API asks for a newer binary; `None`: it cannot.
+    pub upgrades: Option<UpgradeAsks>,
 }
 
 /// The name under which the admin listener is known.
@@ -73,15 +86,29 @@ impl Gateway {
         file: Option<PathBuf>,
         signals: impl Signals + 'static,
     ) -> io::Result<Self> {
+        Self::start_from(&mut Begin::default(), loaded, file, signals)
+    }
+
+    /// The same, from what there is already.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and where a socket was handed over that no listener is bound to.
+    pub fn start_from(
+        begin: &mut Begin,
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        signals: impl Signals + 'static,
+    ) -> io::Result<Self> {
         let telemetry = Telemetry::new();
         let access = Arc::new(access_log(&loaded.plan.log, &telemetry)?);
-        let sockets = Sockets::bind(&loaded)?;
-        let token = loaded
-            .files
-            .admin_token
-            .as_ref()
-            .map(|secret| Token::new(secret.expose()));
-        let keeper = Keeper::start(loaded, file.clone(), Arc::clone(&telemetry));
+        let sockets = Sockets::bind(&loaded, &mut begin.sockets)?;
+        let token = token_of(&loaded);
+        let keeper = Keeper::start_knowing(
+            begin.learned.take(),
+            loaded,
+            file.clone(),
+            Arc::clone(&telemetry),
+        );
         let snapshot = Arc::clone(&keeper.snapshot);
         let pressure = Pressure::new(keeper.snapshot.load().plan.pressure);
         let entrance = Arc::new(Entrance::new(
@@ -95,6 +122,7 @@ impl Gateway {
         let listeners: Vec<_> = data.map(|socket| socket.serve(&entrance, &asked)).collect();
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let stop = CancellationToken::new();
+        let streams = stop.child_token();
         let live = Live {
             snapshot: Arc::clone(&keeper.snapshot),
             reload: keeper.handle.clone(),
@@ -110,18 +138,15 @@ impl Gateway {
             Arc::clone(&telemetry),
             address,
             token,
-            stop.clone(),
+            streams.clone(),
         )
-        .changing(keeper.handle.clone());
-        let admin = serve_admin(sockets.admin, pages, &entrance);
+        .changing(keeper.handle.clone())
+        .upgrading(begin.upgrades.clone());
+        let admin = Arc::new(serve_admin(sockets.admin, pages, &entrance));
         let tasks = TaskTracker::new();
         tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
         tasks.spawn(admission::watch(pressure.clone(), signals, stop.clone()));
         tasks.spawn(strain_listeners(pressure.subscribe(), strain, stop.clone()));
-        if let Some(dir) = keeper.snapshot.load().plan.history.dir.clone() {
-            let limits = Arc::clone(&keeper.snapshot);
-            tasks.spawn(reload::remember(limits, dir, stop.clone()));
-        }
         let (status, source) = (keeper.handle.subscribe(), Arc::clone(&keeper.snapshot));
         tasks.spawn(follow_plan(listeners.clone(), status, source, pressure));
         let stop = stop.drop_guard();
@@ -129,6 +154,7 @@ impl Gateway {
             keeper,
             listeners,
             admin,
+            streams,
             readiness,
             telemetry,
             access,
@@ -176,14 +202,23 @@ impl Gateway {
         self.readiness.send_replace(Readiness::Draining);
         tokio::time::sleep(delay).await;
         self.listeners.iter().for_each(|listener| listener.close());
-        let deadline = Instant::now() + timeout;
+        self.end(Instant::now() + timeout, |_| None).await
+    }
+
+    /// Finishes what runs until `deadline`, on each listener as `leave` says, and ends.
+    async fn end(self, deadline: Instant, leave: impl Fn(&Listener) -> Option<Leave>) -> usize {
         let draining = TaskTracker::new();
         let tasks: Vec<_> = self
             .listeners
             .iter()
             .map(|listener| {
-                let listener = Arc::clone(listener);
-                draining.spawn(async move { listener.drain(deadline).await })
+                let (listener, leave) = (Arc::clone(listener), leave(listener));
+                draining.spawn(async move {
+                    match leave {
+                        Some(leave) => listener.leave(deadline, leave).await,
+                        None => listener.drain(deadline).await,
+                    }
+                })
             })
             .collect();
         let mut cut = 0_usize;
@@ -192,12 +227,28 @@ impl Gateway {
         }
         drop(self.stop);
         self.admin.drain(Instant::now() + ADMIN_DRAIN).await;
-        self.keeper.stop().await;
         self.tasks.close();
+        let last_words = async {
+            self.keeper.stop().await;
+            self.tasks.wait().await;
+        };
         // A disk that hangs must not keep the process from ending.
-        drop(tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await);
+        drop(tokio::time::timeout(LAST_WORDS, last_words).await);
         self.access.flush(LAST_LINES).await;
         cut
+    }
+}
+
+// === impl Begin ===
+
+impl Default for Begin {
+    /// With nothing.
+    fn default() -> Self {
+        Self {
+            sockets: Inherited::none(Unwanted::Closed),
+            learned: None,
+            upgrades: None,
+        }
     }
 }
 
@@ -217,10 +268,12 @@ struct Socket {
 // === impl Sockets ===
 
 impl Sockets {
-    fn bind(loaded: &Loaded) -> io::Result<Self> {
-        let admin = Bound::bind(&ListenerName::from(ADMIN), loaded.plan.admin.bind);
+    fn bind(loaded: &Loaded, inherited: &mut Inherited) -> io::Result<Self> {
+        let admin = ListenerName::from(ADMIN);
+        let admin = Bound::inherit(&admin, loaded.plan.admin.bind, inherited);
         let data = loaded.plan.listeners.iter().map(|plan| {
-            let bound = Bound::bind(&plan.name, plan.bind).map_err(io::Error::other)?;
+            let bound =
+                Bound::inherit(&plan.name, plan.bind, inherited).map_err(io::Error::other)?;
             let tls = loaded.files.listeners.get(&plan.name).cloned();
             Ok(Socket {
                 plan: plan.clone(),
@@ -228,10 +281,12 @@ impl Sockets {
                 tls,
             })
         });
-        Ok(Self {
+        let sockets = Self {
             admin: admin.map_err(io::Error::other)?,
             data: data.collect::<io::Result<_>>()?,
-        })
+        };
+        inherited.finish().map_err(io::Error::other)?;
+        Ok(sockets)
     }
 }
 
@@ -250,6 +305,12 @@ impl Socket {
             self.plan, self.bound, self.tls, service, wiring,
         ))
     }
+}
+
+/// What opens the admin pages.
+fn token_of(loaded: &Loaded) -> Option<Token> {
+    let secret = loaded.files.admin_token.as_ref();
+    secret.map(|secret| Token::new(secret.expose()))
 }
 
 /// A listener as the API shows it.

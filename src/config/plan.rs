@@ -16,7 +16,7 @@ use std::{
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
-pub use change::{GuardPlan, HistoryPlan, ReloadPlan};
+pub use change::{GuardPlan, HistoryPlan, ReloadPlan, UpgradePlan};
 pub use dns::{DnsPlan, DnsTransport, NameServer};
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
@@ -34,6 +34,8 @@ pub struct Plan {
     pub log: LogPlan,
     /// How the process ends.
     pub drain: DrainPlan,
+    /// How a newer binary takes over.
+    pub upgrade: UpgradePlan,
     /// What faults show.
     pub errors: ErrorsPlan,
     /// How names are resolved.

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    connection,
+    connection, leave,
     shared::Shared,
     strain::{self, Strain},
 };
@@ -35,24 +35,22 @@ enum Next {
 /// that waits in the kernel's backlog would only learn later, and from nobody.
 ///
 /// While `strain` asks for it nothing is taken: who comes waits in the backlog, for the pause is meant to be short.
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, mut strain: Receiver<Strain>) {
+pub(super) async fn run(
+    listener: Arc<TcpListener>,
+    shared: Arc<Shared>,
+    mut strain: Receiver<Strain>,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         let accepted = tokio::select! {
             biased; // stop first: a flood of connections must not delay the drain
-            () = shared.stop_accepting.cancelled() => return,
+            () = shared.stop_accepting.cancelled() => break,
             accepted = next(&listener, &mut strain) => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 pause = FIRST_PAUSE;
-                match shared.take_slot() {
-                    Some(slot) => {
-                        let task = connection::serve(Arc::clone(&shared), stream, peer, slot);
-                        shared.connections.spawn(task);
-                    }
-                    None => shared.handles.rejected("limit"),
-                }
+                begin(&shared, stream, peer);
             }
             Err(error) if after(&error) == Next::Continue => {}
             Err(error) => {
@@ -60,12 +58,26 @@ pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, mut strain: 
                 tracing::warn!(listener = %shared.name, %error, pause_ms = pause.as_millis(), "accept failed");
                 tokio::select! {
                     biased;
-                    () = shared.stop_accepting.cancelled() => return,
+                    () = shared.stop_accepting.cancelled() => break,
                     () = sleep(pause) => {}
                 }
                 pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
             }
         }
+    }
+    for (stream, peer) in leave::last_ones(&listener, &shared) {
+        begin(&shared, stream, peer);
+    }
+}
+
+/// Serves a connection, where it has a place.
+fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+    match shared.take_slot() {
+        Some(slot) => {
+            let task = connection::serve(Arc::clone(shared), stream, peer, slot);
+            shared.connections.spawn(task);
+        }
+        None => shared.handles.rejected("limit"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use super::Inherited;
 use crate::names::ListenerName;
 
 /// How many connections the kernel keeps for us before they are accepted. It caps this at `somaxconn`.
@@ -43,6 +44,25 @@ impl Bound {
         })
     }
 
+    /// The same with the socket that was `inherited` for it, where there is one.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn inherit(
+        name: &ListenerName,
+        address: SocketAddr,
+        inherited: &mut Inherited,
+    ) -> Result<Self, BindError> {
+        let Some(socket) = inherited.take(name, address) else {
+            return Self::bind(name, address);
+        };
+        adopt(socket).map_err(|source| BindError {
+            listener: name.clone(),
+            address,
+            source,
+        })
+    }
+
     /// Where it listens: the port is the real one where 0 was asked for.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -69,7 +89,12 @@ fn listen(address: SocketAddr) -> io::Result<Bound> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
+    adopt(socket.into())
+}
+
+/// A socket that listens and does not block.
+fn adopt(socket: std::net::TcpListener) -> io::Result<Bound> {
+    let listener = TcpListener::from_std(socket)?;
     let address = listener.local_addr()?;
     Ok(Bound { listener, address })
 }
@@ -83,7 +108,11 @@ impl std::fmt::Display for BindError {
             address,
             source,
         } = self;
-        write!(f, "listener `{listener}` cannot bind {address}: {source}")
+        write!(f, "listener `{listener}` cannot bind {address}: {source}")?;
+        if source.kind() == io::ErrorKind::AddrInUse {
+            f.write_str("; another process has it: `ss -ltnp` says which")?;
+        }
+        Ok(())
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
     classify::{self, End},
     clock::Clock,
     exchange::Exchange,
+    leave,
     proxy_header::{self, Ends, HeaderError},
     shared::{Shared, Slot, Terms},
     socket::Watched,
@@ -59,7 +60,7 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAd
     let deadline = Instant::now() + terms.plan.header_timeout;
     let opened = tokio::select! {
         biased; // a drain does not wait for handshakes
-        () = shared.draining.cancelled() => return,
+        () = leave::hurried(&shared) => return,
         opened = timeout_at(deadline, open(&shared, &terms, stream, peer)) => opened,
     };
     match opened {
@@ -222,9 +223,7 @@ async fn drive(
 ) -> Ended {
     let mut connection = pin!(connection);
     let mut clock = Clock::new(activity);
-    // A token of its own: polling a shared one would be a lock shared by all connections.
-    let draining = shared.draining.child_token();
-    let mut drained = pin!(draining.cancelled());
+    let mut asked = pin!(leave::asked(shared, activity));
     let mut cut = pin!(cut(shared));
     let mut alarmed = pin!(shared.alarm().cancelled_owned());
     let (mut is_draining, mut read) = (false, 0);
@@ -232,7 +231,7 @@ async fn drive(
         let due = tokio::select! {
             biased; // the end first; HTTP before the clock, which reads what HTTP has done
             () = &mut cut, if is_draining => return Ended::Cut,
-            () = &mut drained, if !is_draining => {
+            () = &mut asked, if !is_draining => {
                 is_draining = true;
                 connection.as_mut().graceful_shutdown();
                 continue;

@@ -10,6 +10,7 @@
 //! * `activity` is the record of one connection: what is open, since when it waits and for whom. One timer
 //!   for each connection reads it; no request arms a timer.
 //! * `socket` keeps that record as bytes pass, and lingers over what a client still sends when we close.
+//! * `inherited` are sockets that another process bound; `leave` is how connections go when another process took over.
 //! * `exchange` is the request and the response as they pass to the service and back; `streams` ends an
 //!   HTTP/2 stream whose client stopped reading.
 //!
@@ -23,6 +24,8 @@ mod classify;
 mod clock;
 mod connection;
 mod exchange;
+mod inherited;
+mod leave;
 mod preface;
 mod proxy_header;
 mod server;
@@ -34,6 +37,8 @@ mod tls;
 mod wire;
 
 pub use bind::{BindError, Bound};
+pub use inherited::{Inherited, NotWanted, Unwanted};
+pub use leave::{Backlog, Leave};
 pub use server::{Listener, Wiring};
 pub use shared::Refused;
 pub use strain::Strain;

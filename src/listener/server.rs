@@ -1,7 +1,11 @@
 //! A listener as its owner sees it: started, closed, drained.
 
 use std::{
-    convert::Infallible, net::SocketAddr, sync::Arc, sync::atomic::Ordering::Relaxed,
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -9,6 +13,7 @@ use axum::body::Body;
 use http::{Request, Response};
 use rustls::ServerConfig;
 use tokio::{
+    net::TcpListener,
     sync::watch::Receiver,
     time::{Instant, timeout, timeout_at},
 };
@@ -20,6 +25,7 @@ use super::{
     accept,
     bind::Bound,
     exchange,
+    leave::{Leave, Leaving},
     shared::{Refused, Shared},
     strain::{self, Strain},
 };
@@ -32,6 +38,8 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 pub struct Listener {
     pub(super) shared: Arc<Shared>,
     address: SocketAddr,
+    /// Held by who accepts, so that it is closed with the accepting.
+    socket: Weak<TcpListener>,
 }
 
 /// What a listener is connected to besides its service.
@@ -81,13 +89,16 @@ impl Listener {
         let router = exchange::router(service, panicked);
         let tls = tls.map(TlsAcceptor::from);
         let shared = Arc::new(Shared::new(plan, tls, router, handles, refused));
-        let accepting = accept::run(bound.listener, Arc::clone(&shared), strain.clone());
+        let socket = Arc::new(bound.listener);
+        let kept = Arc::downgrade(&socket);
+        let accepting = accept::run(socket, Arc::clone(&shared), strain.clone());
         shared.connections.spawn(accepting);
         let following = strain::follow(strain, Arc::clone(&shared));
         shared.connections.spawn(following);
         Self {
             shared,
             address: bound.address,
+            socket: kept,
         }
     }
 
@@ -101,6 +112,17 @@ impl Listener {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Another handle of its socket, for another process; `None` once it is closed.
+    ///
+    /// # Errors
+    /// Where descriptors are out.
+    pub fn socket(&self) -> io::Result<Option<OwnedFd>> {
+        let socket = self.socket.upgrade();
+        socket
+            .map(|socket| socket.as_fd().try_clone_to_owned())
+            .transpose()
     }
 
     /// Whether it speaks TLS.
@@ -125,6 +147,17 @@ impl Listener {
     /// Stops accepting and closes the socket; connections go on.
     pub fn close(&self) {
         self.shared.stop_accepting.cancel();
+    }
+
+    /// As [`drain`](Self::drain), but gives connections the time of `leave` before idle ones are closed, as where
+    /// another process takes over and nothing else is hurt by the wait.
+    ///
+    /// # Cancel safety
+    /// The drain goes on; only the count is lost.
+    pub async fn leave(&self, deadline: Instant, leave: Leave) -> usize {
+        // A second one keeps the time of the first.
+        let _ = self.shared.leaving.set(Leaving::new(leave));
+        self.drain(deadline).await
     }
 
     /// Ends every connection as soon as its requests have: GOAWAY, `Connection: close`; idle ones at once.

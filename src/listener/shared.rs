@@ -17,6 +17,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::leave::Leaving;
 use crate::{
     config::ListenerPlan, fault::Fault, names::ListenerName, proxy::ConnectionFacts,
     telemetry::ListenerHandles,
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) stop_accepting: CancellationToken,
     /// Connections end as soon as their requests have.
     pub(super) draining: CancellationToken,
+    /// Set before `draining` is cancelled, where connections are given time to leave.
+    pub(super) leaving: OnceLock<Leaving>,
     /// Set before `draining` is cancelled: when connections are cut.
     pub(super) cut_at: OnceLock<Instant>,
     /// Connections that a drain's deadline cut.
@@ -112,6 +115,7 @@ impl Shared {
             stop_tunnels: CancellationToken::new(),
             stop_accepting: CancellationToken::new(),
             draining: CancellationToken::new(),
+            leaving: OnceLock::new(),
             cut_at: OnceLock::new(),
             cut: AtomicUsize::new(0),
             closes_idle: AtomicBool::new(false),

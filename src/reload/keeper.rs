@@ -21,7 +21,7 @@ use tokio_util::{
 
 use self::probation::Probation;
 use super::{
-    Handle, LastReload, Status, Trigger, Verdict, handle,
+    Handle, LastReload, Learned, Notes, Status, Trigger, Verdict, handle,
     history::{History, store},
     memory, needs_restart,
     order::Order,
@@ -69,6 +69,8 @@ pub struct Running {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// How others see it.
     pub handle: Handle,
+    /// What is written to disk meanwhile.
+    pub notes: Notes,
     tasks: TaskTracker,
     stop: DropGuard,
 }
@@ -109,14 +111,25 @@ impl Keeper {
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn start(loaded: Loaded, file: Option<PathBuf>, telemetry: Arc<Telemetry>) -> Running {
+        Self::start_knowing(None, loaded, file, telemetry)
+    }
+
+    /// The same, where limits begin with what another process `learned`, and not with what is on disk.
+    ///
+    /// Must be called within a tokio runtime.
+    #[must_use]
+    pub fn start_knowing(
+        learned: Option<Learned>,
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        telemetry: Arc<Telemetry>,
+    ) -> Running {
         let now = Instant::now();
         let kept = loaded.plan.history.dir.clone();
         let mut ground = Ground::new(Arc::clone(&telemetry));
-        let learned = kept
-            .as_deref()
-            .and_then(|dir| memory::read(dir, SystemTime::now()));
-        if let Some((known, ago)) = learned {
-            ground.recall(known, ago, now);
+        let learned = learned.or_else(|| memory::read(kept.as_deref()?, SystemTime::now()));
+        if let Some(Learned { endpoints, ago }) = learned {
+            ground.recall(endpoints, ago, now);
         }
         let config = ConfigFacts {
             hash: loaded.hash.clone(),
@@ -134,9 +147,7 @@ impl Keeper {
         if let Some(file) = file.clone() {
             tasks.spawn(super::watch::follow(file, asks.clone(), stop.clone()));
         }
-        if let Some(dir) = kept {
-            tasks.spawn(store::follow(dir, past.clone(), stop.clone()));
-        }
+        let notes = Notes::begun(kept, past.clone(), &snapshot);
         let traffic = Arc::new(Traffic::new(Arc::clone(&telemetry), now));
         let handle = Handle {
             asks,
@@ -149,10 +160,7 @@ impl Keeper {
         let (mut system, system_told) = SystemFiles::new(tasks.clone(), stop.clone());
         system.follow(ground.system_files());
         let keeper = Self {
-            seen: Seen {
-                hash: Some(loaded.hash.clone()),
-                stamp: file.as_deref().and_then(stamp),
-            },
+            seen: Seen::at_start(&loaded, file.as_deref()),
             file,
             running: loaded,
             ground,
@@ -174,6 +182,7 @@ impl Keeper {
         Running {
             snapshot,
             handle,
+            notes,
             tasks,
             stop: stop.drop_guard(),
         }
@@ -341,7 +350,8 @@ fn history_of(dir: Option<&Path>, loaded: &Loaded, at: SystemTime) -> History {
 // === impl Running ===
 
 impl Running {
-    /// Ends the keeper and its loops. The last snapshot stays in force for what still runs.
+    /// Ends the keeper and its loops, and writes down what is to outlive them. The last snapshot stays in force for
+    /// what still runs.
     ///
     /// # Cancel safety
     /// Dropped, the keeper still ends, unawaited.
@@ -349,6 +359,7 @@ impl Running {
         drop(self.stop);
         self.tasks.close();
         self.tasks.wait().await;
+        self.notes.last().await;
     }
 }
 
@@ -372,6 +383,14 @@ impl Reading {
 // === impl Seen ===
 
 impl Seen {
+    /// What was read from `file` before there was a keeper.
+    fn at_start(loaded: &Loaded, file: Option<&Path>) -> Self {
+        Self {
+            hash: Some(loaded.hash.clone()),
+            stamp: file.and_then(stamp),
+        }
+    }
+
     /// Looks at `file`. Blocks.
     fn of(file: &Path) -> Self {
         Self {

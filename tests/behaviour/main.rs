@@ -26,3 +26,4 @@ mod reload;
 mod resolve;
 mod retries;
 mod road;
+mod upgrade;
