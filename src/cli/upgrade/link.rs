@@ -45,6 +45,9 @@ pub(super) enum Word {
     Unknown,
 }
 
+/// What was said, and what rides along.
+type Message = (Vec<u8>, Option<OwnedFd>);
+
 /// One end of the conversation: a socket that keeps messages apart, whatever tokio calls it.
 #[derive(Debug)]
 pub(super) struct Link(UnixStream);
@@ -110,7 +113,7 @@ fn send(socket: BorrowedFd<'_>, bytes: &[u8], riding: Option<BorrowedFd<'_>>) ->
 }
 
 /// A message; `None` at the end of the conversation.
-fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>, Errno> {
+fn receive(socket: BorrowedFd<'_>) -> Result<Option<Message>, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut bytes = vec![0; MOST_BYTES];

@@ -11,7 +11,7 @@ use std::{
 use listenfd::ListenFd;
 use rustix::{
     net::sockopt::socket_peercred,
-    process::getppid,
+    process::{Pid, getppid},
     stdio::{dup2_stdin, stdin},
 };
 use tokio::time::timeout;
@@ -135,17 +135,18 @@ impl Past {
             }
             Err(io::Error::from(io::ErrorKind::UnexpectedEof))
         };
-        match timeout(LAST_WORD, told).await {
-            Ok(Ok(())) => tracing::info!("took over from the process before"),
+        if let Ok(Ok(())) = timeout(LAST_WORD, told).await {
+            tracing::info!("took over from the process before");
+        } else {
             // It serves already, and whoever wants it to end kills it.
-            _ => tracing::warn!("the process before went without a word; this one serves alone"),
+            tracing::warn!("the process before went without a word; this one serves alone");
         }
     }
 }
 
 /// The conversation with the old process, where that started this one. Standard input is empty afterwards.
 fn link() -> io::Result<Option<Link>> {
-    let parent = getppid().map(|pid| pid.as_raw_pid());
+    let parent = getppid().map(Pid::as_raw_pid);
     let from = env::var(FROM).ok().and_then(|pid| pid.parse::<i32>().ok());
     // The variable outlives its meaning: children of this process see it too.
     if from.is_none() || from != parent {
