@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 /// A secret that can be compared with but not read back: only its SHA-256 is kept.
 ///
 /// An empty secret matches nothing.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Token(Option<[u8; 32]>);
 
 impl Token {

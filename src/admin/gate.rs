@@ -77,7 +77,7 @@ pub(super) async fn sign_in(
     State(admin): State<Arc<Admin>>,
     Form(sign_in): Form<SignIn>,
 ) -> Response {
-    match &admin.token {
+    match admin.token.load().as_deref() {
         None => Redirect::to("/").into_response(),
         Some(token) if token.matches(&sign_in.token) => {
             let id = admin.sessions.open(Instant::now());
@@ -95,7 +95,8 @@ pub(super) async fn sign_in(
 
 impl Admin {
     fn lets_in(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else {
+        let token = self.token.load();
+        let Some(token) = token.as_deref() else {
             return true;
         };
         bearer(headers).is_some_and(|presented| token.matches(presented))

@@ -1,7 +1,6 @@
 //! The views of a running gateway, read from the snapshot in force.
 
 use std::{
-    net::SocketAddr,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -13,11 +12,13 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     ConfigView, EndpointState, EndpointView, LearnedView, LimitView, ListenerView, NameView,
     PressureView, Readiness, Recommendations, ReloadView, RouteView, Source, StatusView,
-    UpstreamView, advice,
+    UpstreamView, advice, groups,
 };
 use crate::{
     admission::{LaneView, Pressure, RateLimit},
-    config::{ActionPlan, HostMatch, PathMatch, RateKey, RoutePlan},
+    config::{
+        ActionPlan, CertificateFacts, FallbackPlan, HostMatch, PathMatch, RateKey, RoutePlan,
+    },
     health::{Checked, HealthView},
     pool::SeatView,
     reload,
@@ -38,25 +39,28 @@ pub struct Live {
     /// What this process gives up for its own health.
     pub pressure: Arc<Pressure>,
     /// What is listened on.
-    pub listeners: Vec<(String, SocketAddr, bool)>,
+    pub doors: Arc<dyn Doors>,
     /// When the process began.
     pub started_at: SystemTime,
 }
 
+/// What is listened on, as whoever holds the sockets tells it.
+pub trait Doors: std::fmt::Debug + Send + Sync {
+    /// The data listeners in force, in the order of the config.
+    fn listeners(&self) -> Vec<ListenerView>;
+    /// Open connections by the names of listeners, of those that drain too.
+    fn connections(&self) -> Vec<(String, usize)>;
+}
+
 impl Source for Live {
     fn status(&self) -> StatusView {
-        let listener = |(name, address, tls): &(String, SocketAddr, bool)| ListenerView {
-            name: name.clone(),
-            address: *address,
-            tls: *tls,
-        };
         StatusView {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             started_at: self.started_at,
             uptime: self.started_at.elapsed().unwrap_or_default(),
             readiness: self.ready(),
-            listeners: self.listeners.iter().map(listener).collect(),
+            listeners: self.doors.listeners(),
             pressure: pressure(&self.pressure),
         }
     }
@@ -117,6 +121,14 @@ impl Source for Live {
         advice::of(&snapshot, Instant::now())
     }
 
+    fn connections(&self) -> Vec<(String, usize)> {
+        self.doors.connections()
+    }
+
+    fn certificates(&self) -> Vec<CertificateFacts> {
+        self.snapshot.load().certificates.clone()
+    }
+
     fn ready(&self) -> Readiness {
         *self.readiness.borrow()
     }
@@ -137,6 +149,7 @@ fn pressure(pressure: &Pressure) -> PressureView {
 
 fn upstream(live: &UpstreamLive) -> UpstreamView {
     let gate = live.gate.view();
+    let groups = groups::views(live);
     UpstreamView {
         name: live.plan.name.to_string(),
         limit: gate.limit,
@@ -149,8 +162,12 @@ fn upstream(live: &UpstreamLive) -> UpstreamView {
             .views(Instant::now())
             .iter()
             .enumerate()
-            .map(|(index, seat)| endpoint(seat, live, index))
+            .map(|(index, seat)| EndpointView {
+                group: groups::name(&groups, seat.group),
+                ..endpoint(seat, live, index)
+            })
             .collect(),
+        groups,
     }
 }
 
@@ -185,11 +202,13 @@ fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView 
     let lane = live.roster.lane(index).map(|lane| lane.view());
     EndpointView {
         address: seat.id.address,
+        group: String::new(),
         weight: seat.weight.get(),
         priority: seat.priority,
         state,
         why,
         healthy: seat.health.checked != Checked::Down,
+        degraded: seat.health.degraded,
         ejected: seat.health.ejected_for.is_some(),
         limit: lane.as_ref().and_then(|lane| lane.limit),
         in_flight: seat.in_flight,
@@ -246,6 +265,10 @@ fn state_of(seat: &SeatView) -> (EndpointState, String) {
     if seat.share < 1.0 {
         let why = format!("back, at {:.0} % of its share", seat.share * 100.0);
         return (EndpointState::Warming, why);
+    }
+    if seat.health.degraded {
+        let why = "passes its checks, and says that it is degraded";
+        return (EndpointState::In, why.to_owned());
     }
     let why = match checked {
         Checked::Unchecked => "no active check says otherwise",
@@ -307,6 +330,7 @@ fn route(plan: &RoutePlan) -> RouteView {
             ActionPlan::Respond { status, .. } => format!("respond {}", status.as_u16()),
             ActionPlan::Redirect { status, to } => format!("redirect {} to {to}", status.as_u16()),
         },
+        fallback: plan.fallback.as_ref().map(fallback),
         upstreams,
         priority: plan.priority,
         limits: plan
@@ -314,5 +338,15 @@ fn route(plan: &RoutePlan) -> RouteView {
             .iter()
             .map(|limit| limit.name.to_string())
             .collect(),
+    }
+}
+
+fn fallback(plan: &FallbackPlan) -> String {
+    match plan {
+        FallbackPlan::Upstream(name) => format!("forward to {name}"),
+        FallbackPlan::File { path, status, .. } => {
+            format!("respond {} with {}", status.as_u16(), path.display())
+        }
+        FallbackPlan::Respond { status, .. } => format!("respond {}", status.as_u16()),
     }
 }

@@ -7,8 +7,10 @@
 
 mod access;
 mod advice;
+mod cases;
 mod change;
 mod gate;
+mod groups;
 mod live;
 mod origin;
 mod pages;
@@ -23,13 +25,14 @@ mod views;
 
 pub use access::Token;
 pub use advice::{LimitAdvice, ProposedLimit, ProposedRate, RateAdvice, Recommendations};
+pub use cases::{ExplainedView, Verdict};
 pub use change::{AppliedView, ChangesView, DiffView, EntryView, TouchedView};
-pub use live::Live;
+pub use live::{Doors, Live};
 pub use router::{Admin, router};
 pub use source::{Readiness, Source};
 pub use stream::MAX_STREAMS;
 pub use upgrade::{NotUpgraded, UpgradeAsk, UpgradeAsks, UpgradedView};
 pub use views::{
-    ConfigView, EndpointState, EndpointView, LearnedView, LimitView, ListenerView, NameView,
-    PressureView, ReloadView, RouteView, StatusView, UpstreamView,
+    ConfigView, EndpointState, EndpointView, GroupView, LearnedView, LimitView, ListenerView,
+    NameView, PressureView, ReloadView, RouteView, StatusView, UpstreamView,
 };

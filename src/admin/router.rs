@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use arc_swap::ArcSwapOption;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
@@ -18,7 +19,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::{reload, telemetry::Telemetry};
 
 use super::{
-    Source, Token,
+    Source, Token, cases,
     change::{self, MAX_CONFIG_BYTES},
     gate,
     origin::Hosts,
@@ -36,7 +37,7 @@ const MAX_FORM_BYTES: usize = 4096;
 pub struct Admin {
     pub(super) source: Arc<dyn Source>,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) token: Option<Token>,
+    pub(super) token: ArcSwapOption<Token>,
     pub(super) hosts: Hosts,
     pub(super) stop: CancellationToken,
     pub(super) reload: Option<reload::Handle>,
@@ -59,7 +60,7 @@ impl Admin {
         Self {
             source,
             telemetry,
-            token,
+            token: ArcSwapOption::new(token.map(Arc::new)),
             hosts: Hosts::for_bind(bind),
             stop,
             reload: None,
@@ -84,12 +85,20 @@ impl Admin {
         self.upgrades = asks;
         self
     }
+
+    /// Asks for `token` from now on. Another one than before ends the sessions that the former one opened.
+    pub fn ask_for(&self, token: Option<Token>) {
+        if self.token.load().as_deref() != token.as_ref() {
+            self.token.store(token.map(Arc::new));
+            self.sessions.end_all();
+        }
+    }
 }
 
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Admin")
-            .field("token", &self.token)
+            .field("token", &self.token.load().as_deref())
             .field("hosts", &self.hosts)
             .finish_non_exhaustive()
     }
@@ -112,6 +121,8 @@ impl std::fmt::Debug for Admin {
 /// | `/api/v1/upstreams` | upstreams, their endpoints and why each is in or out |
 /// | `/api/v1/limits` | rate limits and their fill |
 /// | `/api/v1/routes` | routes |
+/// | `/api/v1/faults` | requests that ended badly, each with what is to be made of it |
+/// | `/api/v1/requests/ID` | one request that is kept, with what is to be made of it |
 /// | `/api/v1/recommendations` | limits that the last hour would have fitted into |
 /// | `/api/v1/stream` | server-sent events, one a second, at most [`MAX_STREAMS`] watchers |
 /// | `/login` | the form that asks for the token |
@@ -132,6 +143,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/upstreams", get(upstreams))
         .route("/api/v1/limits", get(limits))
         .route("/api/v1/routes", get(routes))
+        .route("/api/v1/faults", get(cases::faults))
+        .route("/api/v1/requests/{id}", get(cases::request))
         .route("/api/v1/recommendations", get(recommendations))
         .route("/api/v1/stream", get(watch))
         .fallback(nothing)

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::CertificateFacts;
 use crate::telemetry::{Exposition, Telemetry, catalog};
 
 use super::{
-    Source,
+    Source, groups,
     views::{ConfigView, LearnedView, PressureView, UpstreamView},
 };
 
@@ -17,6 +18,13 @@ pub(super) fn page(telemetry: &Telemetry, source: &dyn Source) -> String {
     pressure(&mut live, &status.pressure);
     live.gauge(&catalog::READY, [], flag(source.ready().is_ready()));
     config(&mut live, &source.config());
+    for (listener, count) in source.connections() {
+        live.gauge(&catalog::CONNECTIONS, [&listener], count as f64);
+    }
+    source
+        .certificates()
+        .iter()
+        .for_each(|one| certificate(&mut live, one));
     for view in source.upstreams() {
         upstream(&mut live, &view);
     }
@@ -44,6 +52,15 @@ fn config(live: &mut Exposition, view: &ConfigView) {
     live.gauge(&catalog::CONFIG_ERROR_LINE, [], error_line.into());
 }
 
+fn certificate(live: &mut Exposition, facts: &CertificateFacts) {
+    let file = facts.certificate.display().to_string();
+    let at = [facts.listener.as_str(), &file];
+    live.gauge(&catalog::CERTIFICATE_STALE, at, flag(facts.stale));
+    if let Some(seconds) = facts.not_after {
+        live.gauge(&catalog::CERTIFICATE_EXPIRY, at, seconds as f64);
+    }
+}
+
 fn upstream(live: &mut Exposition, view: &UpstreamView) {
     let name = view.name.as_str();
     live.gauge(&catalog::QUEUE_DEPTH, [name], view.waiting.into());
@@ -56,12 +73,18 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
         live.gauge(&catalog::CONCURRENCY_LIMIT, [name, ""], limit.into());
     }
     names(live, view);
+    groups::scrape(live, view);
     for endpoint in &view.endpoints {
         let address = endpoint.address.to_string();
         live.gauge(
             &catalog::ENDPOINT_HEALTHY,
             [name, &address],
             flag(endpoint.healthy),
+        );
+        live.gauge(
+            &catalog::ENDPOINT_DEGRADED,
+            [name, &address],
+            flag(endpoint.degraded),
         );
         live.gauge(
             &catalog::ENDPOINT_EJECTED,

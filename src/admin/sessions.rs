@@ -36,6 +36,11 @@ impl Sessions {
         id
     }
 
+    /// Ends all of them.
+    pub(super) fn end_all(&self) {
+        self.0.lock().clear();
+    }
+
     /// Whether `id` is one of an open session.
     pub(super) fn knows(&self, id: &str, now: Instant) -> bool {
         let sessions = self.0.lock();

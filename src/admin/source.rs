@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::config::CertificateFacts;
+
 use super::{
     Recommendations,
     views::{ConfigView, LimitView, RouteView, StatusView, UpstreamView},
@@ -22,6 +24,10 @@ pub trait Source: Send + Sync + 'static {
     /// Other limits, and what each would have refused. Reckons for milliseconds a limit, so not for the runtime's own
     /// threads.
     fn recommendations(&self) -> Recommendations;
+    /// Open connections by the names of listeners, of those that left the config and drain too.
+    fn connections(&self) -> Vec<(String, usize)>;
+    /// The certificates that listeners show.
+    fn certificates(&self) -> Vec<CertificateFacts>;
     /// Whether new work should be sent here.
     fn ready(&self) -> Readiness;
 }

@@ -103,10 +103,29 @@ pub struct UpstreamView {
     pub waiting: u32,
     /// Most that may wait.
     pub max_waiting: u32,
+    /// Its groups of endpoints, the main one first.
+    pub groups: Vec<GroupView>,
     /// Names that its endpoints come from.
     pub names: Vec<NameView>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointView>,
+}
+
+/// A group of an upstream's endpoints.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct GroupView {
+    /// Its name.
+    pub name: String,
+    /// How many endpoints it has.
+    pub endpoints: usize,
+    /// How many of them can serve.
+    pub healthy: usize,
+    /// The same as a share, 0 to 1.
+    pub healthy_share: f64,
+    /// What it gets of the upstream's traffic now, 0 to 1.
+    pub traffic_share: f64,
+    /// Whether so few can serve that all of them do.
+    pub panic: bool,
 }
 
 /// A name that endpoints come from.
@@ -139,9 +158,11 @@ pub struct NameView {
 pub struct EndpointView {
     /// Its address.
     pub address: SocketAddr,
+    /// The name of its group.
+    pub group: String,
     /// Its share against the others'.
     pub weight: u32,
-    /// Those with a higher number serve only while none of the lower ones can.
+    /// Of its group those with a higher number serve only while none of the lower ones can.
     pub priority: u16,
     /// Whether it gets requests.
     pub state: EndpointState,
@@ -149,6 +170,8 @@ pub struct EndpointView {
     pub why: String,
     /// Whether active checks leave it in.
     pub healthy: bool,
+    /// Whether it passes its checks and says that it is degraded.
+    pub degraded: bool,
     /// Whether it is ejected for what its traffic showed.
     pub ejected: bool,
     /// Most requests at once, where limits are per endpoint.
@@ -227,6 +250,8 @@ pub struct RouteView {
     pub matches: String,
     /// What it does, in the words of the config.
     pub action: String,
+    /// What it does when nothing else can serve, in the words of the config; `None` where it tells the fault.
+    pub fallback: Option<String>,
     /// The upstreams it may use.
     pub upstreams: Vec<String>,
     /// What its requests are worth.

@@ -23,7 +23,7 @@ use rand::Rng;
 use crate::config::BalancePolicy;
 
 pub use ewma::{Ewma, PeakEwma};
-pub use turn::Turn;
+pub use turn::{Turn, Turns};
 
 /// What one can be chosen from.
 pub trait Candidates {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::Candidates;
+use crate::config::MOST_GROUPS;
 
 /// Where a rotation stands, and the heaviest weight seen. Kept with the candidates for as long as they live.
 ///
@@ -15,6 +16,10 @@ pub struct Turn {
     /// it, so that one too large costs more tries, and one too small is raised when the heavier one is met.
     heaviest: AtomicU32,
 }
+
+/// One [`Turn`] for each group of an upstream: what is drawn of one says nothing of another.
+#[derive(Debug, Default)]
+pub struct Turns([Turn; MOST_GROUPS]);
 
 // === impl Turn ===
 
@@ -54,5 +59,16 @@ impl Turn {
     pub(super) fn raise(&self, weight: f32) {
         // Bits of positive floats are ordered as the floats are.
         self.heaviest.fetch_max(weight.to_bits(), Relaxed);
+    }
+}
+
+// === impl Turns ===
+
+impl Turns {
+    /// That of the group at `group`.
+    #[must_use]
+    pub fn of(&self, group: usize) -> &Turn {
+        let [main, ..] = &self.0;
+        self.0.get(group).unwrap_or(main)
     }
 }

@@ -1,33 +1,210 @@
-//! `tidegate explain`: what to make of a kind of fault.
+//! `tidegate explain`: what happened to a request, and what to make of a kind of fault.
 
-use std::{fmt::Write as _, process::ExitCode};
+use std::{fmt::Write as _, process::ExitCode, str::FromStr};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
+use http::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::terminal::{say, tell};
+use super::{
+    answer::asked,
+    inquiry::CallerArgs,
+    terminal::{say, tell},
+};
 use crate::{
+    admin::ExplainedView,
     fault::{Facts, Guide, Kind},
-    telemetry::catalog,
+    telemetry::{Case, TimingsMs, catalog},
 };
 
 /// What `tidegate explain` takes.
 #[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["request", "last_fault", "route", "kind"]))]
 pub(super) struct ExplainArgs {
-    /// A kind of fault, as the access log has it: its kind, its reason, or both as KIND/REASON.
-    #[arg(long, value_name = "KIND", required = true)]
-    kind: String,
+    /// The id of a request, as its client got it in `x-request-id`.
+    #[arg(value_name = "REQUEST-ID")]
+    request: Option<String>,
+    /// The request that failed last.
+    #[arg(long)]
+    last_fault: bool,
+    /// The requests of this route that failed.
+    #[arg(long, value_name = "ROUTE")]
+    route: Option<String>,
+    /// Not longer ago than this, such as 90s, 10m or 2h.
+    #[arg(long, value_name = "TIME", requires = "route")]
+    since: Option<Ago>,
+    /// A kind of fault, as the access log has it: its kind, its reason, or both as KIND/REASON. Asks no gateway.
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    #[command(flatten)]
+    caller: CallerArgs,
+    /// As JSON, as the API gives it.
+    #[arg(long)]
+    json: bool,
 }
 
-/// Prints what is known of the kind; ends with 1 where there is none of this name.
+/// How long ago, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ago(u64);
+
+/// How many failed requests of a route are shown.
+const MOST: usize = 20;
+
+/// Prints what is known; ends with 1 where that is nothing.
 pub(super) fn run(args: &ExplainArgs) -> ExitCode {
-    let found: Vec<_> = Kind::named(&args.kind).collect();
+    if let Some(kind) = &args.kind {
+        return print_kind(kind);
+    }
+    let ask = |path: &str| {
+        asked(
+            &args.caller,
+            Method::GET,
+            path,
+            args.json,
+            |views: Vec<ExplainedView>| all(&views),
+        )
+    };
+    let told = if let Some(id) = &args.request {
+        let path = format!("/api/v1/requests/{}", encoded(id));
+        asked(&args.caller, Method::GET, &path, args.json, |view| {
+            request(&view)
+        })
+    } else if let Some(route) = &args.route {
+        let since = args
+            .since
+            .map_or_else(String::new, |Ago(seconds)| format!("&since={seconds}"));
+        ask(&format!(
+            "/api/v1/faults?most={MOST}&route={}{since}",
+            encoded(route)
+        ))
+    } else {
+        ask("/api/v1/faults?most=1")
+    };
+    match told {
+        Some(Ok(text)) => say(text.trim_end()),
+        Some(Err(unknown)) => {
+            tell(unknown);
+            return ExitCode::FAILURE;
+        }
+        None => return ExitCode::FAILURE,
+    }
+    ExitCode::SUCCESS
+}
+
+fn print_kind(word: &str) -> ExitCode {
+    let found: Vec<_> = Kind::named(word).collect();
     if found.is_empty() {
-        tell(unknown(&args.kind));
+        tell(unknown(word));
         return ExitCode::FAILURE;
     }
     let texts: Vec<_> = found.into_iter().map(text).collect();
     say(texts.join("\n").trim_end());
     ExitCode::SUCCESS
+}
+
+fn encoded(text: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
+}
+
+fn all(views: &[ExplainedView]) -> String {
+    if views.is_empty() {
+        return "no request that failed is kept\n".to_owned();
+    }
+    let texts: Vec<_> = views.iter().map(request).collect();
+    texts.join("\n")
+}
+
+/// One request, for a terminal.
+fn request(view: &ExplainedView) -> String {
+    let (case, verdict) = (&view.request, &view.verdict);
+    let mut text = head(case);
+    let _ = writeln!(text, "\n{}", wrapped(&verdict.sentence, ""));
+    for (head, items) in [
+        ("Evidence", &verdict.evidence),
+        ("What to look at", &verdict.next),
+    ] {
+        if !items.is_empty() {
+            let _ = writeln!(text, "\n{head}");
+        }
+        for item in items {
+            let _ = writeln!(text, "{}", wrapped(item, "  "));
+        }
+    }
+    if let Some(ill) = &case.fault {
+        let _ = writeln!(
+            text,
+            "\nMore of this kind: tidegate explain --kind {}",
+            ill.word()
+        );
+    }
+    text
+}
+
+fn head(case: &Case) -> String {
+    let Case {
+        request_id,
+        time,
+        method,
+        host,
+        path,
+        protocol,
+        client,
+        listener,
+        route,
+        upstream,
+        attempts,
+        status,
+        timings_ms,
+        bytes_in,
+        bytes_out,
+        config,
+        ..
+    } = case;
+    let endpoint = case
+        .endpoint
+        .map_or_else(|| "-".to_owned(), |endpoint| endpoint.to_string());
+    format!(
+        "request   {request_id}\n\
+         time      {time}\n\
+         asked     {method} {host}{path} {protocol}, by {client} at listener {listener}\n\
+         went to   route {route}, upstream {upstream}, endpoint {endpoint}, attempts {attempts}\n\
+         answered  {status}, {bytes_in} bytes in, {bytes_out} bytes out\n\
+         timings   {}\n\
+         config    {config}\n",
+        stages(timings_ms)
+    )
+}
+
+fn stages(timings: &TimingsMs) -> String {
+    let stages = [
+        ("admission", timings.admission),
+        ("queue", timings.queue),
+        ("connect", timings.connect),
+        ("first byte", timings.first_byte),
+        ("total", Some(timings.total)),
+    ];
+    let told: Vec<_> = stages
+        .iter()
+        .filter_map(|(stage, took)| Some(format!("{stage} {:.1} ms", (*took)?)))
+        .collect();
+    told.join(", ")
+}
+
+// === impl Ago ===
+
+impl FromStr for Ago {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "a number with s, m or h, such as 10m";
+        let units = [("s", 1), ("m", 60), ("h", 3600)];
+        let found = units
+            .iter()
+            .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+        let (number, seconds) = found.ok_or(EXPECTED)?;
+        let number: u64 = number.parse().map_err(|_| EXPECTED)?;
+        number.checked_mul(*seconds).map(Self).ok_or(EXPECTED)
+    }
 }
 
 /// Every kind with what is to be made of it, by cause: the page `config/FAULTS.md`.
@@ -195,6 +372,17 @@ mod tests {
     #[test]
     fn a_misspelt_kind_is_answered_with_the_nearest() {
         assert!(unknown("queue_ful").contains("did you mean `queue_full`?"));
+    }
+
+    #[test]
+    fn a_time_ago_has_a_unit() {
+        let ago = |text: &str| text.parse::<Ago>().map(|Ago(seconds)| seconds).ok();
+        assert_eq!(ago("90s"), Some(90));
+        assert_eq!(ago("10m"), Some(600));
+        assert_eq!(ago("2h"), Some(7200));
+        for wrong in ["10", "m", "-1s", "1d", "1.5h", "999999999999999999h"] {
+            assert_eq!(ago(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The whole gateway, put together: config in force, sockets bound, loops running.
 
+mod fronts;
 mod hand_over;
 
 use std::{
     io,
     net::SocketAddr,
-    num::NonZeroUsize,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -20,13 +20,13 @@ use tokio_util::{
     task::TaskTracker,
 };
 
+use self::fronts::{Fronts, House};
 use crate::{
-    admin::{self, Admin, Live, Readiness, Token, UpgradeAsks},
+    admin::{Admin, Live, Readiness, Token, UpgradeAsks},
     admission::{self, Level, Pressure, Signals, SystemSignals},
-    config::{AccessTarget, ListenerPlan, Loaded, LogFormat, LogPlan},
-    listener::{Bound, Inherited, Leave, Listener, Refused, Strain, Unwanted, Wiring},
-    names::ListenerName,
-    proxy::{self, Entrance, GateService, Panicked},
+    config::{AccessTarget, Loaded, LogFormat, LogPlan},
+    listener::{Inherited, Strain, Unwanted},
+    proxy::Entrance,
     reload::{self, Keeper, Learned},
     snapshot::Snapshot,
     telemetry::{AccessLog, AccessTo, LineFormat, Telemetry},
@@ -35,8 +35,7 @@ use crate::{
 /// A running gateway. Dropped, it ends without a drain.
 pub struct Gateway {
     keeper: reload::Running,
-    listeners: Vec<Arc<Listener>>,
-    admin: Arc<Listener>,
+    fronts: Fronts,
     streams: CancellationToken,
     readiness: watch::Sender<Readiness>,
     telemetry: Arc<Telemetry>,
@@ -55,16 +54,12 @@ pub struct Begin {
     pub upgrades: Option<UpgradeAsks>,
 }
 
-/// The name under which the admin listener is known.
-const ADMIN: &str = "admin";
 /// How often histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(1);
 /// How long the last lines of the access log get to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 /// How long loops get to end, and to write down what must outlive the process.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long admin connections get to end.
-const ADMIN_DRAIN: Duration = Duration::from_millis(200);
 
 impl Gateway {
     /// Puts `loaded` into force, follows `file` where there is one, and serves. Needs a tokio runtime.
@@ -101,16 +96,12 @@ impl Gateway {
     ) -> io::Result<Self> {
         let telemetry = Telemetry::new();
         let access = Arc::new(access_log(&loaded.plan.log, &telemetry)?);
-        let sockets = Sockets::bind(&loaded, &mut begin.sockets)?;
-        let token = token_of(&loaded);
-        let keeper = Keeper::start_knowing(
-            begin.learned.take(),
-            loaded,
-            file.clone(),
-            Arc::clone(&telemetry),
-        );
-        let snapshot = Arc::clone(&keeper.snapshot);
-        let pressure = Pressure::new(keeper.snapshot.load().plan.pressure);
+        let fronts = Fronts::new(&telemetry);
+        let first = fronts.bind(&loaded, &mut begin.sockets)?;
+        let learned = begin.learned.take();
+        let ready = Keeper::prepare_knowing(learned, loaded, file.clone(), Arc::clone(&telemetry));
+        let snapshot = Arc::clone(&ready.snapshot);
+        let pressure = Pressure::new(snapshot.load().plan.pressure);
         let entrance = Arc::new(Entrance::new(
             snapshot,
             Arc::clone(&telemetry),
@@ -118,42 +109,41 @@ impl Gateway {
             Arc::clone(&pressure),
         ));
         let (strain, asked) = watch::channel(Strain::None);
-        let data = sockets.data.into_iter();
-        let listeners: Vec<_> = data.map(|socket| socket.serve(&entrance, &asked)).collect();
-        let (readiness, ready) = watch::channel(Readiness::Ready);
+        let (readiness, is_ready) = watch::channel(Readiness::Ready);
         let stop = CancellationToken::new();
         let streams = stop.child_token();
         let live = Live {
-            snapshot: Arc::clone(&keeper.snapshot),
-            reload: keeper.handle.clone(),
-            readiness: ready,
+            snapshot: Arc::clone(&ready.snapshot),
+            reload: ready.handle.clone(),
+            readiness: is_ready,
             path: file,
             pressure: Arc::clone(&pressure),
-            listeners: listeners.iter().map(|one| described(one)).collect(),
+            doors: Arc::new(fronts.clone()),
             started_at: SystemTime::now(),
         };
-        let address = sockets.admin.address().ip();
-        let pages = Admin::new(
-            Arc::new(live),
-            Arc::clone(&telemetry),
-            address,
-            token,
-            streams.clone(),
-        )
-        .changing(keeper.handle.clone())
-        .upgrading(begin.upgrades.clone());
-        let admin = Arc::new(serve_admin(sockets.admin, pages, &entrance));
+        let house = House {
+            entrance,
+            strain: asked,
+            pages: pages(
+                live,
+                &telemetry,
+                &ready.handle,
+                &streams,
+                begin.upgrades.clone(),
+            ),
+        };
+        fronts.open(house, first);
+        let keeper = ready.keep(Arc::new(fronts.clone()));
         let tasks = TaskTracker::new();
         tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
         tasks.spawn(admission::watch(pressure.clone(), signals, stop.clone()));
         tasks.spawn(strain_listeners(pressure.subscribe(), strain, stop.clone()));
         let (status, source) = (keeper.handle.subscribe(), Arc::clone(&keeper.snapshot));
-        tasks.spawn(follow_plan(listeners.clone(), status, source, pressure));
+        tasks.spawn(follow_plan(status, source, pressure));
         let stop = stop.drop_guard();
         Ok(Self {
             keeper,
-            listeners,
-            admin,
+            fronts,
             streams,
             readiness,
             telemetry,
@@ -166,13 +156,7 @@ impl Gateway {
     /// Where the listener `name` is bound; the admin listener's is `admin`.
     #[must_use]
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
-        if name == ADMIN {
-            return Some(self.admin.address());
-        }
-        self.listeners
-            .iter()
-            .find(|listener| listener.name().as_str() == name)
-            .map(|listener| listener.address())
+        self.fronts.address(name)
     }
 
     /// What is in force.
@@ -201,32 +185,14 @@ impl Gateway {
     pub async fn drain(self, delay: Duration, timeout: Duration) -> usize {
         self.readiness.send_replace(Readiness::Draining);
         tokio::time::sleep(delay).await;
-        self.listeners.iter().for_each(|listener| listener.close());
-        self.end(Instant::now() + timeout, |_| None).await
+        let cut = self.fronts.drain(Instant::now() + timeout).await;
+        self.end(cut).await
     }
 
-    /// Finishes what runs until `deadline`, on each listener as `leave` says, and ends.
-    async fn end(self, deadline: Instant, leave: impl Fn(&Listener) -> Option<Leave>) -> usize {
-        let draining = TaskTracker::new();
-        let tasks: Vec<_> = self
-            .listeners
-            .iter()
-            .map(|listener| {
-                let (listener, leave) = (Arc::clone(listener), leave(listener));
-                draining.spawn(async move {
-                    match leave {
-                        Some(leave) => listener.leave(deadline, leave).await,
-                        None => listener.drain(deadline).await,
-                    }
-                })
-            })
-            .collect();
-        let mut cut = 0_usize;
-        for task in tasks {
-            cut = cut.saturating_add(task.await.unwrap_or_default());
-        }
+    /// Ends, when data listeners have; `cut` is what they had to cut.
+    async fn end(self, cut: usize) -> usize {
         drop(self.stop);
-        self.admin.drain(Instant::now() + ADMIN_DRAIN).await;
+        self.fronts.drain_admin().await;
         self.tasks.close();
         let last_words = async {
             self.keeper.stop().await;
@@ -252,86 +218,22 @@ impl Default for Begin {
     }
 }
 
-/// What is bound before anything is served.
-struct Sockets {
-    admin: Bound,
-    data: Vec<Socket>,
-}
-
-/// One listener's socket, and how it is served.
-struct Socket {
-    plan: ListenerPlan,
-    bound: Bound,
-    tls: Option<Arc<rustls::ServerConfig>>,
-}
-
-// === impl Sockets ===
-
-impl Sockets {
-    fn bind(loaded: &Loaded, inherited: &mut Inherited) -> io::Result<Self> {
-        let admin = ListenerName::from(ADMIN);
-        let admin = Bound::inherit(&admin, loaded.plan.admin.bind, inherited);
-        let data = loaded.plan.listeners.iter().map(|plan| {
-            let bound =
-                Bound::inherit(&plan.name, plan.bind, inherited).map_err(io::Error::other)?;
-            let tls = loaded.files.listeners.get(&plan.name).cloned();
-            Ok(Socket {
-                plan: plan.clone(),
-                bound,
-                tls,
-            })
-        });
-        let sockets = Self {
-            admin: admin.map_err(io::Error::other)?,
-            data: data.collect::<io::Result<_>>()?,
-        };
-        inherited.finish().map_err(io::Error::other)?;
-        Ok(sockets)
-    }
-}
-
-// === impl Socket ===
-
-impl Socket {
-    fn serve(self, entrance: &Arc<Entrance>, strain: &watch::Receiver<Strain>) -> Arc<Listener> {
-        let service = GateService::new(Arc::clone(entrance));
-        let wiring = Wiring {
-            panicked: Panicked::new(Arc::clone(entrance)),
-            refused: refused(entrance),
-            handles: entrance.telemetry.listener(&self.plan.name),
-            strain: strain.clone(),
-        };
-        Arc::new(Listener::start(
-            self.plan, self.bound, self.tls, service, wiring,
-        ))
-    }
-}
-
-/// What opens the admin pages.
-fn token_of(loaded: &Loaded) -> Option<Token> {
-    let secret = loaded.files.admin_token.as_ref();
-    secret.map(|secret| Token::new(secret.expose()))
-}
-
-/// A listener as the API shows it.
-fn described(listener: &Listener) -> (String, SocketAddr, bool) {
-    (
-        listener.name().to_string(),
-        listener.address(),
-        listener.is_secure(),
-    )
-}
-
-fn serve_admin(bound: Bound, pages: Admin, entrance: &Arc<Entrance>) -> Listener {
-    let plan = admin_listener(bound.address());
-    let wiring = Wiring {
-        panicked: Panicked::new(Arc::clone(entrance)),
-        refused: Arc::new(|_, _| {}), // the admin pages are no route's requests
-        handles: entrance.telemetry.listener(&plan.name),
-        // Nothing is asked of it: how the process is must be seen above all when it is ill.
-        strain: watch::channel(Strain::None).1,
-    };
-    Listener::start(plan, bound, None, admin::router(Arc::new(pages)), wiring)
+/// Makes the pages of an admin listener.
+fn pages(
+    live: Live,
+    telemetry: &Arc<Telemetry>,
+    handle: &reload::Handle,
+    streams: &CancellationToken,
+    upgrades: Option<UpgradeAsks>,
+) -> Box<dyn Fn(SocketAddr, Option<Token>) -> Admin + Send + Sync> {
+    let (live, telemetry) = (Arc::new(live), Arc::clone(telemetry));
+    let (handle, streams) = (handle.clone(), streams.clone());
+    Box::new(move |address, token| {
+        let (live, telemetry) = (Arc::clone(&live), Arc::clone(&telemetry));
+        Admin::new(live, telemetry, address.ip(), token, streams.clone())
+            .changing(handle.clone())
+            .upgrading(upgrades.clone())
+    })
 }
 
 /// Asks of listeners what the level in force asks for.
@@ -361,27 +263,14 @@ const fn strain_of(level: Level) -> Strain {
     }
 }
 
-/// Gives listeners what a reload may change of them.
+/// Gives what decides about pressure what a reload may change of it.
 async fn follow_plan(
-    listeners: Vec<Arc<Listener>>,
     mut status: watch::Receiver<reload::Status>,
     snapshot: Arc<arc_swap::ArcSwap<Snapshot>>,
     pressure: Arc<Pressure>,
 ) {
     while status.changed().await.is_ok() {
-        let snapshot = snapshot.load_full();
-        pressure.reshape(snapshot.plan.pressure);
-        for listener in &listeners {
-            if let Some(next) = snapshot
-                .plan
-                .listeners
-                .iter()
-                .find(|plan| plan.name == *listener.name())
-            {
-                let tls = snapshot.certificates.get(&next.name).cloned();
-                listener.reshape(next.clone(), tls);
-            }
-        }
+        pressure.reshape(snapshot.load().plan.pressure);
     }
 }
 
@@ -396,34 +285,6 @@ async fn upkeep(telemetry: Arc<Telemetry>, stop: CancellationToken) {
         }
     }
 }
-
-/// Tells of requests that HTTP itself refused.
-fn refused(entrance: &Arc<Entrance>) -> Refused {
-    let entrance = Arc::clone(entrance);
-    Arc::new(move |connection, fault| proxy::refused(&entrance, connection, &fault))
-}
-
-/// The admin listener, as the plan of one.
-fn admin_listener(bind: SocketAddr) -> ListenerPlan {
-    ListenerPlan {
-        name: ListenerName::from(ADMIN),
-        bind,
-        trusted_proxies: Vec::new(),
-        proxy_protocol: false,
-        tls: None,
-        header_timeout: Duration::from_secs(10),
-        body_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(75),
-        tunnel_idle_timeout: Duration::from_secs(60),
-        max_header_bytes: ADMIN_MAX_HEADER,
-        max_connections: NonZeroUsize::new(ADMIN_MAX_CONNECTIONS),
-    }
-}
-
-/// Largest head of a request to the admin pages.
-const ADMIN_MAX_HEADER: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
-/// Most connections to the admin pages.
-const ADMIN_MAX_CONNECTIONS: usize = 256;
 
 fn access_log(plan: &LogPlan, telemetry: &Telemetry) -> io::Result<AccessLog> {
     let to = match &plan.access {

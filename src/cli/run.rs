@@ -191,9 +191,9 @@ const FIRST_FILE: &str = r#"    [[listeners]]
 // === impl Process ===
 
 impl Process {
-    /// What another process is given. From now on this one writes nothing to disk.
+    /// What another process is given. From now on this one changes no config and writes nothing to disk.
     async fn hand(&self) -> io::Result<Handed> {
-        self.gateway.pause_notes().await;
+        self.gateway.pause().await;
         Ok(Handed {
             sockets: self.gateway.sockets()?,
             learned: self.gateway.learned()?,
@@ -217,7 +217,7 @@ impl Served for Process {
             Err(why) => Err(why),
         };
         if raised.is_err() {
-            self.gateway.resume_notes();
+            self.gateway.resume();
         }
         raised.map(|heir| (heir.pid, heir))
     }
@@ -228,7 +228,7 @@ impl Served for Process {
         let Some(mut heir) = heir else {
             self.notify.stopping();
             // An attempt that was broken off may have left it so.
-            self.gateway.resume_notes();
+            self.gateway.resume();
             return self.gateway.drain(delay, timeout).await;
         };
         let kept = std::mem::take(&mut heir.kept);

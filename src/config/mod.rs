@@ -28,9 +28,9 @@ mod tests;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use diff::{Change, Diff, Touched};
-pub use load::{Files, Secret};
+pub use load::{CertificateFacts, Files, Secret, Trouble};
 pub use plan::*;
-pub use read::{ConfigHash, Loaded, hash_of, parse, read};
+pub use read::{AnotherLook, ConfigHash, Loaded, hash_of, parse, parse_after, read, read_after};
 pub use reference::reference;
 pub use schema::schema;
 pub(crate) use source::read_bounded;

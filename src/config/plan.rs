@@ -1,7 +1,9 @@
 //! What the file means: every name resolved, every unit typed, every bound checked.
 
 mod change;
+mod check;
 mod dns;
+mod fallback;
 mod overload;
 
 use std::{
@@ -17,7 +19,12 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
 pub use change::{GuardPlan, HistoryPlan, ReloadPlan, UpgradePlan};
+pub use check::{
+    AskPlan, BodyPlan, CheckMethod, CheckPlan, DegradedPlan, GrpcCheckPlan, HealthPlan,
+    HttpCheckPlan, StatusSet,
+};
 pub use dns::{DnsPlan, DnsTransport, NameServer};
+pub use fallback::FallbackPlan;
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
     PressurePlan, QueuePlan, Stretch, TenantKey,
@@ -142,6 +149,26 @@ pub struct ListenerPlan {
 pub struct ListenerTlsPlan {
     /// At least one. The first serves clients that name no host.
     pub certificates: Vec<CertificatePlan>,
+    /// Whose certificates clients show, where they are asked for any.
+    pub clients: Option<ClientsPlan>,
+}
+
+/// `client_ca` and `client_auth` of a listener's TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientsPlan {
+    /// The authorities whose certificates count.
+    pub ca: PathBuf,
+    /// Whether a client must show one.
+    pub auth: ClientAuth,
+}
+
+/// Whether clients must show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Who shows none is refused in the handshake.
+    Required,
+    /// Who shows none is let in; who shows a wrong one is not.
+    Optional,
 }
 
 /// A certificate chain and its key, as PEM files.
@@ -158,8 +185,12 @@ pub struct CertificatePlan {
 pub struct UpstreamPlan {
     /// Its name.
     pub name: UpstreamName,
-    /// Where its endpoints come from; at least one.
+    /// Where its endpoints come from; at least one in each group, in the order of the groups.
     pub endpoints: Vec<EndpointPlan>,
+    /// The names of its groups, the main one first: 1 to [`MOST_GROUPS`].
+    pub groups: Vec<Box<str>>,
+    /// A group takes its share of endpoints that can serve times this, and at most all.
+    pub overprovisioning: f64,
     /// Name servers that its names are asked of; empty: those of `[dns]`.
     pub name_servers: Vec<NameServer>,
     /// What is spoken to them.
@@ -197,7 +228,12 @@ pub struct EndpointPlan {
     pub source: EndpointSource,
     /// Its share against the others', 1 to 1,000.
     pub weight: NonZeroU32,
+    /// Its group: an index into [`UpstreamPlan::groups`].
+    pub group: usize,
 }
+
+/// How many groups an upstream has at most: those of `groups`, and the one of `endpoints`.
+pub const MOST_GROUPS: usize = 9;
 
 /// An address, or a name that has some.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -262,21 +298,6 @@ pub struct UpstreamTlsPlan {
     pub client: Option<CertificatePlan>,
 }
 
-/// `[upstreams.NAME.health]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthPlan {
-    /// What is asked for; `None`: the connection alone is the check.
-    pub path: Option<Box<str>>,
-    /// Between two checks, jittered by a tenth.
-    pub interval: Duration,
-    /// How long one may take.
-    pub timeout: Duration,
-    /// Failures in a row that mark down. (A first check that fails does so at once.)
-    pub unhealthy_after: NonZeroU32,
-    /// Successes in a row that mark up.
-    pub healthy_after: NonZeroU32,
-}
-
 /// `[upstreams.NAME.ejection]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EjectionPlan {
@@ -297,6 +318,8 @@ pub struct RoutePlan {
     pub matcher: MatchPlan,
     /// What it does.
     pub action: ActionPlan,
+    /// What is answered when nothing else can serve.
+    pub fallback: Option<FallbackPlan>,
     /// How the path changes on the way.
     pub rewrite: Option<RewritePlan>,
     /// What its requests are worth.

@@ -1,13 +1,18 @@
 //! A file -> everything: the text, the plan, and what the named files hold.
 
-use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::{
     Plan,
-    compile::{self, Folder},
+    compile::{self, Folder, Named},
     diagnostic::{Diagnostic, Diagnostics, Source},
     load::{self, Files},
     problem::{Code, Problem, Problems, Span},
@@ -28,6 +33,14 @@ pub struct Loaded {
     pub hash: ConfigHash,
     /// What is legal and probably not meant, in the file's order.
     pub warnings: Vec<Diagnostic>,
+    named: Arc<Named>,
+}
+
+/// Another look at the files that a config names.
+#[derive(Debug)]
+pub struct AnotherLook {
+    named: Arc<Named>,
+    before: Files,
 }
 
 /// The first 12 hex digits of the SHA-256 of a config file's bytes.
@@ -41,6 +54,19 @@ pub struct ConfigHash(Box<str>);
 /// # Errors
 /// All that is wrong with the file, in its order.
 pub fn read(path: &Path) -> Result<Loaded, Diagnostics> {
+    read_file(path, None)
+}
+
+/// Like [`read`], where `before` is what is in force: certificates, authorities and the token whose files are wrong now
+/// stay what they were there, see [`Files::troubles`].
+///
+/// # Errors
+/// All else that is wrong with the file, in its order.
+pub fn read_after(path: &Path, before: &Files) -> Result<Loaded, Diagnostics> {
+    read_file(path, Some(before))
+}
+
+fn read_file(path: &Path, before: Option<&Files>) -> Result<Loaded, Diagnostics> {
     let file = path.display().to_string();
     let bytes = source::read_bounded(path, MAX_CONFIG).map_err(|error| {
         let message = format!("the config file cannot be read: {}", error.reason());
@@ -48,7 +74,7 @@ pub fn read(path: &Path) -> Result<Loaded, Diagnostics> {
     })?;
     let hash = ConfigHash::of(&bytes);
     match text_of(bytes) {
-        Ok(text) => read_text(&text, path, hash),
+        Ok(text) => read_text(&text, path, hash, before),
         Err(NotText::Encoding(problem)) => Err(Diagnostics::unreadable(file, *problem)),
         Err(NotText::Line(text, problem)) => {
             let source = Arc::new(Source::new(file, text));
@@ -63,7 +89,15 @@ pub fn read(path: &Path) -> Result<Loaded, Diagnostics> {
 /// # Errors
 /// All that is wrong with the text, in its order.
 pub fn parse(text: &str, path: &Path) -> Result<Loaded, Diagnostics> {
-    read_text(text, path, ConfigHash::of(text.as_bytes()))
+    read_text(text, path, ConfigHash::of(text.as_bytes()), None)
+}
+
+/// Like [`parse`], where `before` is what is in force; see [`read_after`].
+///
+/// # Errors
+/// All else that is wrong with the text, in its order.
+pub fn parse_after(text: &str, path: &Path, before: &Files) -> Result<Loaded, Diagnostics> {
+    read_text(text, path, ConfigHash::of(text.as_bytes()), Some(before))
 }
 
 /// The hash of the file at `path` as it is now; `None` where it cannot be read. Blocks on the disk.
@@ -74,7 +108,12 @@ pub fn hash_of(path: &Path) -> Option<ConfigHash> {
         .map(|bytes| ConfigHash::of(&bytes))
 }
 
-fn read_text(text: &str, path: &Path, hash: ConfigHash) -> Result<Loaded, Diagnostics> {
+fn read_text(
+    text: &str,
+    path: &Path,
+    hash: ConfigHash,
+    before: Option<&Files>,
+) -> Result<Loaded, Diagnostics> {
     let whole = text;
     let text = whole.strip_prefix('\u{feff}').unwrap_or(whole);
     let source = Arc::new(Source::new(path.display().to_string(), text.to_owned()));
@@ -83,7 +122,7 @@ fn read_text(text: &str, path: &Path, hash: ConfigHash) -> Result<Loaded, Diagno
     let tables = syntax::tables(source.text(), &problems);
     let broken = problems.places(Code::Syntax);
     let compiled = compile::compile(&tables, Folder(folder), &problems);
-    let files = load::load(&compiled.named, &problems);
+    let files = load::load(&compiled.named, before, &problems);
     let (warnings, mut errors): (Vec<_>, Vec<_>) = problems
         .into_inner()
         .into_iter()
@@ -100,6 +139,7 @@ fn read_text(text: &str, path: &Path, hash: ConfigHash) -> Result<Loaded, Diagno
         text: whole.into(),
         hash,
         warnings: in_order(&source, warnings),
+        named: Arc::new(compiled.named),
     })
 }
 
@@ -159,6 +199,40 @@ fn text_of(bytes: Vec<u8>) -> Result<String, NotText> {
             )),
         )
     })
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// The paths of the files that it names.
+    #[must_use]
+    pub fn named_files(&self) -> BTreeSet<PathBuf> {
+        self.named.paths()
+    }
+
+    /// Another look at them.
+    #[must_use]
+    pub fn another_look(&self) -> AnotherLook {
+        AnotherLook {
+            named: Arc::clone(&self.named),
+            before: self.files.clone(),
+        }
+    }
+}
+
+// === impl AnotherLook ===
+
+impl AnotherLook {
+    /// What the files hold now, and what they held before where that is wrong; `None`: nothing has changed. Blocks on
+    /// the disk.
+    #[must_use]
+    pub fn read(self) -> Option<Files> {
+        let problems = Problems::default();
+        let files = load::load(&self.named, Some(&self.before), &problems);
+        let errors = problems.into_inner().into_iter();
+        let usable = errors.filter(|problem| !problem.warning).count() == 0;
+        (usable && files.fingerprint != self.before.fingerprint).then_some(files)
+    }
 }
 
 // === impl ConfigHash ===

@@ -45,6 +45,10 @@ Exactly one of ",
 ",
         ]);
     }
+    if !section.any_of.is_empty() {
+        let keys = quoted(section.any_of);
+        text.extend(["\nAt least one of ", &keys.join(", "), " must be there.\n"]);
+    }
     for (one, other) in section.not_both {
         text.extend(["\n`", one, "` and `", other, "` exclude each other.\n"]);
     }
@@ -100,6 +104,7 @@ fn bounds(shape: Shape) -> String {
             )
         }
         Shape::Table(of) => format!("a table: {}", name(of)),
+        Shape::TableOrTrue(of) => format!("`true`, or a table: {}", name(of)),
         Shape::Tables { of, max, .. } => {
             format!(
                 "a list of at most {} tables: {}",
@@ -108,7 +113,7 @@ fn bounds(shape: Shape) -> String {
             )
         }
         Shape::Named { of, max } => format!("at most {} tables: {}", grouped(max as u64), name(of)),
-        Shape::Flag | Shape::Text(_) | Shape::TextOrTrue(_) => shape.phrase(),
+        Shape::Flag | Shape::Text(_) | Shape::TextOrTrue(_) | Shape::Statuses => shape.phrase(),
     }
 }
 

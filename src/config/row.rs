@@ -40,6 +40,13 @@ impl<'a> Row<'a> {
         };
         row.check_known(section);
         row.check_choices(section);
+        let there = |name: &&str| table.contains_key(*name);
+        if !section.any_of.iter().any(there) && !row.meant(section, section.any_of) {
+            let first = section.any_of.first().and_then(|name| section.field(name));
+            if let Some(field) = first {
+                row.missing(section, field);
+            }
+        }
         for field in section.fields {
             let there = table.contains_key(field.name()) || row.meant(section, &[field.name()]);
             if field.absent().is_none() && !there {
@@ -111,6 +118,10 @@ impl<'a> Row<'a> {
                 section,
                 self.problems,
             )),
+            DeValue::Boolean(true) if matches!(nested.shape, Shape::TableOrTrue(_)) => Some(Row {
+                at: value.span().into(),
+                ..Row::absent(self.problems)
+            }),
             other => {
                 self.wrong_kind(nested, other, value.span().into());
                 None

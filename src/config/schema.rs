@@ -61,6 +61,11 @@ fn section(section: &Section) -> Json {
                 .collect();
             object.insert("oneOf".to_owned(), json!(one_of));
         }
+        if !section.any_of.is_empty() {
+            let keys = section.any_of.iter();
+            let any_of: Vec<_> = keys.map(|key| json!({ "required": [key] })).collect();
+            object.insert("anyOf".to_owned(), json!(any_of));
+        }
         if !section.not_both.is_empty() {
             let rules: Vec<_> = section
                 .not_both
@@ -99,6 +104,11 @@ fn value(shape: Shape) -> Json {
         }
         Shape::Text(_) => json!({ "type": "string" }),
         Shape::TextOrTrue(_) => json!({ "anyOf": [{ "type": "string" }, { "const": true }] }),
+        Shape::Statuses => {
+            let range =
+                json!({ "type": "string", "pattern": "^[1-5][0-9]{2}( ?- ?[1-5][0-9]{2})?$" });
+            json!({ "anyOf": [{ "type": "integer", "minimum": 100, "maximum": 599 }, range] })
+        }
         Shape::List { of, min, max } => {
             json!({ "type": "array", "items": value(*of), "minItems": min, "maxItems": max })
         }
@@ -106,6 +116,7 @@ fn value(shape: Shape) -> Json {
             json!({ "type": "object", "additionalProperties": value(*of), "maxProperties": max })
         }
         Shape::Table(of) => reference(of),
+        Shape::TableOrTrue(of) => json!({ "anyOf": [reference(of), { "const": true }] }),
         Shape::Tables { of, min, max } => {
             json!({ "type": "array", "items": reference(of), "minItems": min, "maxItems": max })
         }

@@ -21,6 +21,8 @@ pub(crate) struct Section {
     pub(crate) fields: &'static [&'static dyn AnyField],
     /// Keys of which exactly one must be there; empty: no such rule.
     pub(crate) one_of: &'static [&'static str],
+    /// Keys of which at least one must be there; empty: no such rule.
+    pub(crate) any_of: &'static [&'static str],
     /// Pairs of keys of which at most one may be there.
     pub(crate) not_both: &'static [(&'static str, &'static str)],
 }
@@ -53,6 +55,8 @@ pub(crate) enum Shape {
     Text(&'static str),
     /// Text of some form, or `true`.
     TextOrTrue(&'static str),
+    /// A status, or a range of them as text.
+    Statuses,
     /// A list of values.
     List {
         of: &'static Shape,
@@ -67,6 +71,8 @@ pub(crate) enum Shape {
     },
     /// One table.
     Table(&'static Section),
+    /// One table, or `true` for one without keys.
+    TableOrTrue(&'static Section),
     /// A list of tables.
     Tables {
         of: &'static Section,
@@ -130,6 +136,7 @@ impl Section {
             doc,
             fields,
             one_of: &[],
+            any_of: &[],
             not_both: &[],
         }
     }
@@ -172,7 +179,10 @@ impl Shape {
     /// The section of the tables within, where there are any.
     pub(crate) fn section(self) -> Option<&'static Section> {
         match self {
-            Self::Table(of) | Self::Tables { of, .. } | Self::Named { of, .. } => Some(of),
+            Self::Table(of)
+            | Self::TableOrTrue(of)
+            | Self::Tables { of, .. }
+            | Self::Named { of, .. } => Some(of),
             _ => None,
         }
     }
@@ -191,8 +201,10 @@ impl Shape {
             Self::Code { what, .. } => format!("{what}, or its number"),
             Self::Text(what) => what.to_owned(),
             Self::TextOrTrue(what) => format!("{what}, or `true`"),
+            Self::Statuses => "a status like 200, or a range like \"200-299\"".to_owned(),
             Self::List { .. } => "a list".to_owned(),
             Self::Pairs { .. } | Self::Table(_) => "a table".to_owned(),
+            Self::TableOrTrue(_) => "a table, or `true`".to_owned(),
             Self::Tables { .. } => "a list of tables".to_owned(),
             Self::Named { .. } => "tables by name".to_owned(),
         }

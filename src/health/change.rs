@@ -14,6 +14,10 @@ pub enum Change {
     Up,
     /// Checks failed.
     Down,
+    /// It passes its checks, and says that it can do less.
+    Degraded,
+    /// It no longer says so.
+    Recovered,
     /// Its traffic failed.
     Ejected {
         /// What gave cause.
@@ -37,6 +41,8 @@ pub fn announce(
     match change {
         Change::Up => tracing::info!(%endpoint, "endpoint passes its checks again"),
         Change::Down => tracing::warn!(%endpoint, why, "endpoint fails its checks"),
+        Change::Degraded => tracing::warn!(%endpoint, "endpoint says that it is degraded"),
+        Change::Recovered => tracing::info!(%endpoint, "endpoint is no longer degraded"),
         Change::Ejected { cause, for_ } => {
             handles.ejected(cause);
             tracing::warn!(%endpoint, because = %cause, for_ = ?for_, why, "endpoint ejected");

@@ -1,39 +1,30 @@
 //! The loop of active checks of one endpoint.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
-use http::StatusCode;
-use rand::{Rng, RngExt};
-use tokio::time::{Instant, sleep_until, timeout};
+use rand::RngExt;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Health, announce};
-use crate::{config::HealthPlan, names::EndpointId, telemetry::UpstreamHandles};
+use super::{
+    Change, CheckFailure, Consensus, Health, Passed, StandstillNotice, announce,
+    standstill::{Judged, LATE, judge, timed},
+};
+use crate::{
+    config::HealthPlan,
+    names::EndpointId,
+    telemetry::{CheckResult, UpstreamHandles},
+};
 
 /// First checks are spread over this, or over `interval` where that is shorter.
 const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(1);
 /// How much an interval varies, up and down.
-const JITTER: f64 = 0.1;
+pub(super) const JITTER: f64 = 0.1;
 
-/// What can check an endpoint once. The `upstream` room has the one that speaks HTTP or TCP.
+/// What can check an endpoint once. The `upstream` room has the one that speaks TCP, HTTP or gRPC.
 pub trait Probe: Send + Sync {
     /// One check. It may be dropped at any point, and needs no time-out of its own.
-    fn check(&self) -> impl Future<Output = Result<(), CheckFailure>> + Send;
-}
-
-/// Why a check did not pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckFailure {
-    /// It took longer than the plan's `timeout`.
-    Timeout,
-    /// No connection.
-    Connect(Box<str>),
-    /// No TLS on the connection.
-    Tls(Box<str>),
-    /// A status outside of 200 to 399.
-    Status(StatusCode),
-    /// No answer that can be read.
-    Protocol(Box<str>),
+    fn check(&self) -> impl Future<Output = Result<Passed, CheckFailure>> + Send;
 }
 
 /// What [`watch`] needs to know besides the probe and the health.
@@ -45,14 +36,22 @@ pub struct Watched<'a> {
     pub plan: &'a HealthPlan,
     /// Where checks are counted.
     pub handles: &'a UpstreamHandles,
+    /// What the checks of all endpoints of the upstream come to.
+    pub consensus: &'a Consensus,
+    /// Who tells that this process stood still.
+    pub notice: &'a StandstillNotice,
 }
 
 /// Checks an endpoint until `stop`, and tells `health` and the log.
 ///
 /// The first check comes within a second (or `interval`, where that is shorter), at a random moment, so that
 /// the checks of many endpoints don't fall on one tick. From the start of one check to the start of the next
-/// it is `interval`, give or take a tenth. There is never more than one at a time: one that outlasts the
-/// interval delays the next. A check still running at `stop` is dropped.
+/// it is `interval`, or `fast_interval` while it is unsure what the endpoint is, give or take a tenth. There is
+/// never more than one at a time: one that outlasts the interval delays the next. A check still running at `stop`
+/// is dropped.
+///
+/// A check that comes due much too late, since this process stood still, is put off once by as little as the first
+/// one was, for the same reason: all others woke with it. One that then ends badly may prove nothing.
 ///
 /// # Cancel safety
 /// Dropping the future loses the check that runs, nothing else.
@@ -63,7 +62,9 @@ pub async fn watch<P: Probe>(
     stop: &CancellationToken,
 ) {
     let within = watched.plan.interval.min(FIRST_CHECK_WITHIN);
-    let mut next = Instant::now() + within.mul_f64(rand::rng().random::<f64>());
+    let spread = || within.mul_f64(rand::rng().random::<f64>());
+    let mut next = Instant::now() + spread();
+    let mut put_off = false;
     loop {
         // Stop wins over everything: nobody reads the health of an endpoint that goes.
         tokio::select! {
@@ -71,44 +72,98 @@ pub async fn watch<P: Probe>(
             () = stop.cancelled() => return,
             () = sleep_until(next) => {}
         }
-        next = Instant::now() + jittered(watched.plan.interval, &mut rand::rng());
-        tokio::select! {
+        let now = Instant::now();
+        let late = now.saturating_duration_since(next);
+        put_off = late > LATE && !put_off;
+        if put_off {
+            watched.handles.checked(CheckResult::Postponed);
+            watched.notice.tell(late, now);
+            next = now + spread();
+            continue;
+        }
+        let proof = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = check_once(probe, health, watched) => {}
-        }
+            proof = check_once(probe, health, watched, late) => proof,
+        };
+        let unsure = health.is_unsure();
+        next = match proof {
+            // Not before now: a check that outlasts the interval is no lateness.
+            Proof::Given if unsure => {
+                (now + jittered(watched.plan.fast_interval)).max(Instant::now())
+            }
+            Proof::Given => (now + jittered(watched.plan.interval)).max(Instant::now()),
+            // Others ended at this moment, too.
+            Proof::Missing => Instant::now() + scattered(watched.plan.fast_interval),
+        };
     }
 }
 
-async fn check_once<P: Probe>(probe: &P, health: &Health, watched: Watched<'_>) {
-    let result = timeout(watched.plan.timeout, probe.check())
-        .await
-        .unwrap_or(Err(CheckFailure::Timeout));
-    watched.handles.checked(result.is_ok());
+/// Whether a check that ended says anything of its endpoint.
+enum Proof {
+    Given,
+    Missing,
+}
+
+async fn check_once<P: Probe>(
+    probe: &P,
+    health: &Health,
+    watched: Watched<'_>,
+    late: Duration,
+) -> Proof {
+    let plan = watched.plan;
+    let (result, lost) = timed(probe.check(), plan.timeout).await;
+    let (lost, now) = (lost + late, Instant::now());
+    let result = match judge(result, lost, plan.timeout) {
+        Judged::Proven(result) => result,
+        Judged::Inconclusive(failure) => {
+            tracing::debug!(endpoint = %watched.endpoint, why = %failure, lost_ms = lost.as_millis(), "a check proves nothing");
+            watched.handles.checked(CheckResult::Inconclusive);
+            if !failure.is_our_own() {
+                watched.notice.tell(lost, now);
+            }
+            return Proof::Missing;
+        }
+    };
+    watched.handles.checked(match result {
+        Ok(_) => CheckResult::Passed,
+        Err(_) => CheckResult::Failed,
+    });
     let why = result.as_ref().err().map(ToString::to_string);
-    let change = health.checked(result, watched.plan, Instant::now());
-    if let Some(change) = change {
+    if let Some(change) = health.checked(result, plan, now) {
         announce(change, watched.endpoint, why.as_deref(), watched.handles);
+        doubt(change, watched, why.as_deref(), now);
     }
+    Proof::Given
 }
 
-fn jittered(interval: Duration, rng: &mut impl Rng) -> Duration {
-    interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * rng.random::<f64>())
-}
-
-impl fmt::Display for CheckFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Timeout => f.write_str("no answer in time"),
-            Self::Connect(why) => write!(f, "no connection: {why}"),
-            Self::Tls(why) => write!(f, "no TLS: {why}"),
-            Self::Status(status) => write!(f, "status {}", status.as_u16()),
-            Self::Protocol(why) => write!(f, "no readable answer: {why}"),
+/// Where the last endpoint of an upstream fell right after the others, the check itself is to be doubted.
+fn doubt(change: Change, watched: Watched<'_>, why: Option<&str>, now: Instant) {
+    match change {
+        Change::Up => watched.consensus.rose(watched.endpoint),
+        Change::Down => {
+            if let Some(all) = watched.consensus.fell(watched.endpoint, watched.plan, now) {
+                tracing::error!(
+                    upstream = %watched.endpoint.upstream,
+                    endpoints = all.endpoints,
+                    within_ms = u64::try_from(all.within.as_millis()).unwrap_or(u64::MAX),
+                    why = why.unwrap_or_default(),
+                    "health check suspicious: every endpoint failed it at about the same time"
+                );
+            }
         }
+        _ => {}
     }
 }
 
-impl std::error::Error for CheckFailure {}
+fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * rand::rng().random::<f64>())
+}
+
+/// From half of `interval` to half more than it.
+fn scattered(interval: Duration) -> Duration {
+    interval.mul_f64(0.5 + rand::rng().random::<f64>())
+}
 
 #[cfg(test)]
 mod tests;

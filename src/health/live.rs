@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Change, CheckFailure, HealthView, Outcome, Peers,
+    Change, CheckFailure, HealthView, Outcome, Passed, Peers,
     machine::{Machine, Verdict},
 };
 use crate::config::{EjectionPlan, HealthPlan};
@@ -29,6 +29,8 @@ pub struct Health {
     epoch: Instant,
     /// Checks keep it out.
     down: AtomicBool,
+    /// It is up and says that it can do less.
+    degraded: AtomicBool,
     /// The end of the last ejection; 0: there was none.
     ejected_until_us: AtomicU64,
     /// When it last came up after it was down; 0: never.
@@ -47,6 +49,7 @@ impl Health {
         Self {
             epoch: Instant::now(),
             down: AtomicBool::new(false),
+            degraded: AtomicBool::new(false),
             ejected_until_us: AtomicU64::new(0),
             up_since_us: AtomicU64::new(0),
             minds_success: AtomicBool::new(false),
@@ -64,6 +67,18 @@ impl Health {
     #[must_use]
     pub fn is_ejected(&self, now: Instant) -> bool {
         self.ejected_until_us.load(Relaxed) > self.to_us(now)
+    }
+
+    /// Whether it passes its checks and says that it can do less.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        self.degraded.load(Relaxed)
+    }
+
+    /// Whether the next check may change what is known. Takes the lock.
+    #[must_use]
+    pub fn is_unsure(&self) -> bool {
+        self.machine.lock().is_unsure()
     }
 
     /// The share of its weight that it gets, above 0 and at most 1.
@@ -93,7 +108,7 @@ impl Health {
     /// A check ended. The first that fails marks down at once, later ones by the thresholds of `plan`.
     pub fn checked(
         &self,
-        result: Result<(), CheckFailure>,
+        result: Result<Passed, CheckFailure>,
         plan: &HealthPlan,
         now: Instant,
     ) -> Option<Change> {
@@ -143,6 +158,7 @@ impl Health {
         let mut machine = self.machine.lock();
         let result = event(&mut machine);
         self.down.store(machine.is_down(), Relaxed);
+        self.degraded.store(machine.is_degraded(), Relaxed);
         self.minds_success.store(machine.minds_success(), Relaxed);
         self.up_since_us
             .store(self.optional_us(machine.up_since()), Relaxed);

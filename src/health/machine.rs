@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Change, CheckFailure, Outcome};
+use super::{Change, CheckFailure, Outcome, Passed};
 use crate::{
     config::{EjectionPlan, HealthPlan},
     names::EjectionCause,
@@ -42,6 +42,8 @@ pub struct Peers {
 pub struct HealthView {
     /// What checks say.
     pub checked: Checked,
+    /// Whether it says, while up, that it can do less.
+    pub degraded: bool,
     /// How long it stays ejected; `None` where it is not.
     pub ejected_for: Option<Duration>,
     /// Why it is ejected, where it is.
@@ -61,6 +63,10 @@ pub(super) struct Machine {
     /// Checks in a row that contradict `checked`.
     checks_against: u32,
     last_check_error: Option<Box<str>>,
+    /// What the last check that passed said.
+    degraded: bool,
+    /// What of that was told.
+    degraded_told: bool,
     /// When it last came up after it was down.
     up_since: Option<Instant>,
     failures_in_a_row: u32,
@@ -107,11 +113,14 @@ impl Machine {
     /// A check ended.
     pub(super) fn checked(
         &mut self,
-        result: Result<(), CheckFailure>,
+        result: Result<Passed, CheckFailure>,
         plan: &HealthPlan,
         now: Instant,
     ) -> Option<Change> {
         let passed = result.is_ok();
+        if let Ok(passed) = result {
+            self.degraded = passed == Passed::Degraded;
+        }
         self.last_check_error = result.err().map(|failure| failure.to_string().into());
         let change = match (self.checked, passed) {
             (Checked::Unchecked, true) => self.first_pass(),
@@ -127,7 +136,9 @@ impl Machine {
                 .another_against(plan.healthy_after.get())
                 .then(|| self.go_up(now)),
         };
-        change.or_else(|| self.see_return(now))
+        change
+            .or_else(|| self.see_degraded())
+            .or_else(|| self.see_return(now))
     }
 
     /// A request ended at this endpoint.
@@ -202,7 +213,18 @@ impl Machine {
         self.checked = Checked::Unchecked;
         self.checks_against = 0;
         self.last_check_error = None;
+        (self.degraded, self.degraded_told) = (false, false);
         change
+    }
+
+    /// Whether it passes its checks and says that it can do less.
+    pub(super) fn is_degraded(&self) -> bool {
+        self.checked == Checked::Up && self.degraded
+    }
+
+    /// Whether the next check may change what is known: none has ended yet, or the last contradicts.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.checked == Checked::Unchecked || self.checks_against > 0
     }
 
     /// Whether checks keep it out.
@@ -230,6 +252,7 @@ impl Machine {
         let until = self.ejected_until(now);
         HealthView {
             checked: self.checked,
+            degraded: self.is_degraded(),
             ejected_for: until.map(|until| until.saturating_duration_since(now)),
             ejected_because: self
                 .ejection
@@ -249,6 +272,7 @@ impl Machine {
 
     fn go_down(&mut self) -> Change {
         self.checked = Checked::Down;
+        self.degraded_told = false;
         self.checks_against = 0;
         Change::Down
     }
@@ -283,6 +307,18 @@ impl Machine {
             .unwrap_or(0);
         self.ejections
             .saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX))
+    }
+
+    /// What it says of itself changed, and nobody was told. Of one that comes up degraded it is told with the check
+    /// after that.
+    fn see_degraded(&mut self) -> Option<Change> {
+        let is = self.is_degraded();
+        let change = if is {
+            Change::Degraded
+        } else {
+            Change::Recovered
+        };
+        (std::mem::replace(&mut self.degraded_told, is) != is).then_some(change)
     }
 
     fn see_return(&mut self, now: Instant) -> Option<Change> {

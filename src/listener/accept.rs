@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch::Receiver,
@@ -10,7 +11,9 @@ use tokio::{
 };
 
 use super::{
-    connection, leave,
+    bind::BACKLOG,
+    connection,
+    leave::Backlog,
     shared::Shared,
     strain::{self, Strain},
 };
@@ -29,7 +32,8 @@ enum Next {
     Pause,
 }
 
-/// Accepts until told to stop; the listening socket is closed when it returns.
+/// Accepts until told to stop, and then who waits in the backlog, where nobody else will: closing the socket would reset
+/// them. It is closed when this returns.
 ///
 /// At `max_connections` the connection is closed at once and counted as `limit`, as Envoy does: a client
 /// that waits in the kernel's backlog would only learn later, and from nobody.
@@ -44,7 +48,7 @@ pub(super) async fn run(
     loop {
         let accepted = tokio::select! {
             biased; // stop first: a flood of connections must not delay the drain
-            () = shared.stop_accepting.cancelled() => break,
+            () = shared.stop_accepting.cancelled() => return take_waiting(&listener, &shared),
             accepted = next(&listener, &mut strain) => accepted,
         };
         match accepted {
@@ -54,30 +58,50 @@ pub(super) async fn run(
             }
             Err(error) if after(&error) == Next::Continue => {}
             Err(error) => {
-                shared.handles.rejected("descriptors");
-                tracing::warn!(listener = %shared.name, %error, pause_ms = pause.as_millis(), "accept failed");
+                let terms = shared.terms();
+                terms.handles.rejected("descriptors");
+                tracing::warn!(listener = %terms.plan.name, %error, pause_ms = pause.as_millis(), "accept failed");
                 tokio::select! {
                     biased;
-                    () = shared.stop_accepting.cancelled() => break,
+                    () = shared.stop_accepting.cancelled() => return take_waiting(&listener, &shared),
                     () = sleep(pause) => {}
                 }
                 pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
             }
         }
     }
-    for (stream, peer) in leave::last_ones(&listener, &shared) {
-        begin(&shared, stream, peer);
-    }
 }
 
-/// Serves a connection, where it has a place.
 fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     match shared.take_slot() {
         Some(slot) => {
             let task = connection::serve(Arc::clone(shared), stream, peer, slot);
             shared.connections.spawn(task);
         }
-        None => shared.handles.rejected("limit"),
+        None => shared.terms().handles.rejected("limit"),
+    }
+}
+
+/// Takes the connections that the kernel has made for us already, at most [`BACKLOG`], unless they are left to another
+/// process. Asks the kernel itself: what tokio knows may be older.
+fn take_waiting(listener: &TcpListener, shared: &Arc<Shared>) {
+    if shared.backlog.get() == Some(&Backlog::Left) {
+        return;
+    }
+    for _ in 0..BACKLOG {
+        let accepted = SockRef::from(listener).accept();
+        match accepted {
+            Ok((socket, peer)) => {
+                let stream = socket
+                    .set_nonblocking(true)
+                    .and_then(|()| TcpStream::from_std(socket.into()));
+                if let (Ok(stream), Some(peer)) = (stream, peer.as_socket()) {
+                    begin(shared, stream, peer);
+                }
+            }
+            Err(error) if after(&error) == Next::Continue => {}
+            Err(_) => return,
+        }
     }
 }
 

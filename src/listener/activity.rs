@@ -115,6 +115,16 @@ impl Activity {
         }
     }
 
+    /// When it was accepted.
+    pub(super) fn born(&self) -> Instant {
+        self.born
+    }
+
+    /// Whether no request was seen yet.
+    pub(super) fn is_new(&self) -> bool {
+        !self.used.load(Relaxed)
+    }
+
     /// Whether idle connections are closed soon.
     pub(super) fn is_strained(&self) -> bool {
         self.strained.load(Relaxed)

@@ -1,20 +1,20 @@
 //! Sockets that listen.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::Inherited;
 use crate::names::ListenerName;
 
 /// How many connections the kernel keeps for us before they are accepted. It caps this at `somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// A socket that listens; nothing accepts from it yet.
 #[derive(Debug)]
 pub struct Bound {
-    pub(super) listener: TcpListener,
+    pub(super) listener: Arc<TcpListener>,
     pub(super) address: SocketAddr,
 }
 
@@ -37,30 +37,62 @@ impl Bound {
     /// # Errors
     /// Where the address is taken, privileged or not of this machine. Needs a tokio runtime.
     pub fn bind(name: &ListenerName, address: SocketAddr) -> Result<Self, BindError> {
-        listen(address).map_err(|source| BindError {
-            listener: name.clone(),
-            address,
-            source,
-        })
+        listen(address, Port::Alone).map_err(|source| BindError::new(name, address, source))
     }
 
-    /// The same with the socket that was `inherited` for it, where there is one.
+    /// The same, where sockets of ours that are about to close may hold `address` or a part of it, like `0.0.0.0:80`
+    /// of `127.0.0.1:80`: for the moment of binding they and the new one share the port, which the system allows to
+    /// sockets of one user that ask for it. Before and after it no other process can join, by mistake least of all.
     ///
     /// # Errors
-    /// As [`bind`](Self::bind).
-    pub fn inherit(
+    /// As [`Self::bind`].
+    pub(super) fn bind_beside(
+        name: &ListenerName,
+        address: SocketAddr,
+        going: &[Arc<TcpListener>],
+    ) -> Result<Self, BindError> {
+        let alone = match Self::bind(name, address) {
+            Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => error,
+            done => return done,
+        };
+        let in_the_way: Vec<_> = going
+            .iter()
+            .filter(|socket| {
+                let held = socket.local_addr();
+                held.is_ok_and(|held| overlaps(held, address))
+            })
+            .collect();
+        if in_the_way.is_empty() {
+            return Err(alone);
+        }
+        let share = |shared: bool| {
+            in_the_way
+                .iter()
+                .try_for_each(|socket| SockRef::from(&***socket).set_reuse_port(shared))
+        };
+        let bound = share(true).and_then(|()| listen(address, Port::Shared));
+        let apart = share(false);
+        let bound = bound.and_then(|bound| {
+            SockRef::from(&*bound.listener).set_reuse_port(false)?;
+            apart.map(|()| bound)
+        });
+        bound.map_err(|source| BindError::new(name, address, source))
+    }
+
+    /// The socket that was `inherited` for it; bound beside those that are `going` where there is none.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub(super) fn inherit(
         name: &ListenerName,
         address: SocketAddr,
         inherited: &mut Inherited,
+        going: &[Arc<TcpListener>],
     ) -> Result<Self, BindError> {
-        let Some(socket) = inherited.take(name, address) else {
-            return Self::bind(name, address);
-        };
-        adopt(socket).map_err(|source| BindError {
-            listener: name.clone(),
-            address,
-            source,
-        })
+        match inherited.take(name, address) {
+            Some(socket) => adopt(socket).map_err(|source| BindError::new(name, address, source)),
+            None => Self::bind_beside(name, address, going),
+        }
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
@@ -68,21 +100,31 @@ impl Bound {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
-
-    /// The socket, for a server that drives it on its own.
-    #[must_use]
-    pub fn into_listener(self) -> TcpListener {
-        self.listener
-    }
 }
 
-fn listen(address: SocketAddr) -> io::Result<Bound> {
+/// Whether others may hold the port too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Alone,
+    Shared,
+}
+
+/// Whether two addresses are in each other's way: one port, and one of them means every address.
+fn overlaps(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (everywhere || one.ip() == other.ip())
+}
+
+fn listen(address: SocketAddr, port: Port) -> io::Result<Bound> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
+    if port == Port::Shared {
+        socket.set_reuse_port(true)?;
+    }
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
@@ -96,10 +138,23 @@ fn listen(address: SocketAddr) -> io::Result<Bound> {
 fn adopt(socket: std::net::TcpListener) -> io::Result<Bound> {
     let listener = TcpListener::from_std(socket)?;
     let address = listener.local_addr()?;
-    Ok(Bound { listener, address })
+    Ok(Bound {
+        listener: Arc::new(listener),
+        address,
+    })
 }
 
 // === impl BindError ===
+
+impl BindError {
+    fn new(listener: &ListenerName, address: SocketAddr, source: io::Error) -> Self {
+        Self {
+            listener: listener.clone(),
+            address,
+            source,
+        }
+    }
+}
 
 impl std::fmt::Display for BindError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -126,5 +181,44 @@ impl From<BindError> for io::Error {
 impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> ListenerName {
+        ListenerName::from("web")
+    }
+
+    #[test]
+    fn addresses_overlap_where_one_of_them_means_all() {
+        let cases = [
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "[::]:80", true),
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("0.0.0.0:80", "127.0.0.1:81", false),
+        ];
+        for (one, other, wanted) in cases {
+            let found = overlaps(one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(found, wanted, "{one} {other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_goes_lets_a_part_of_its_address_be_bound_and_nothing_else_does() {
+        let all = Bound::bind(&name(), "0.0.0.0:0".parse().unwrap()).unwrap();
+        let part = SocketAddr::new([127, 0, 0, 1].into(), all.address().port());
+        let refused = Bound::bind_beside(&name(), part, &[]).unwrap_err();
+        assert_eq!(refused.source.kind(), io::ErrorKind::AddrInUse);
+        let beside = Bound::bind_beside(&name(), part, &[Arc::clone(&all.listener)]).unwrap();
+        assert_eq!(beside.address(), part);
+        drop(all);
+        let twice = Bound::bind(&name(), part).unwrap_err();
+        assert_eq!(twice.source.kind(), io::ErrorKind::AddrInUse);
+        let elsewhere = std::net::TcpStream::connect(part);
+        assert!(elsewhere.is_ok(), "it does not listen: {elsewhere:?}");
     }
 }

@@ -31,7 +31,6 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    config::ListenerPlan,
     fault::{Fault, Kind, Stage},
     proxy::{ConnectionFacts, HopOnce},
 };
@@ -59,14 +58,14 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAd
     let terms = shared.terms();
     let deadline = Instant::now() + terms.plan.header_timeout;
     let opened = tokio::select! {
-        biased; // a drain does not wait for handshakes
-        () = leave::hurried(&shared) => return,
+        biased; // a drain waits for handshakes for a moment only
+        () = leave::too_late(&shared) => return,
         opened = timeout_at(deadline, open(&shared, &terms, stream, peer)) => opened,
     };
     match opened {
         Ok(Some((wire, facts))) => talk(&shared, &terms, wire, facts, slot).await,
         Ok(None) => {}
-        Err(_) => shared.handles.timed_out("handshake"),
+        Err(_) => terms.handles.timed_out("handshake"),
     }
 }
 
@@ -81,7 +80,7 @@ async fn open(
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().ok()?;
     let ends = if terms.plan.proxy_protocol {
-        told_ends(shared, terms, &stream, peer).await?
+        told_ends(terms, &stream, peer).await?
     } else {
         None
     };
@@ -99,46 +98,41 @@ async fn open(
     match accepted {
         Ok(stream) => Some((Wire::Tls(Box::new(stream)), facts)),
         Err(error) => {
-            no_tls(shared, &facts, error).await;
+            no_tls(shared, terms, &facts, error).await;
             None
         }
     }
 }
 
-async fn no_tls(shared: &Shared, facts: &ConnectionFacts, error: TlsError) {
+async fn no_tls(shared: &Shared, terms: &Terms, facts: &ConnectionFacts, error: TlsError) {
     match error {
         TlsError::Empty => {}
         TlsError::PlainHttp(stream) => {
             let fault = Fault::new(Kind::FramingInvalid).at(Stage::Tls);
             (shared.refused)(facts, fault.detail("plain HTTP on a TLS port"));
-            shared.handles.rejected("protocol");
+            terms.handles.rejected("protocol");
             tls::refuse_plain_http(stream).await;
         }
-        TlsError::Noise => shared.handles.rejected("protocol"),
+        TlsError::Noise => terms.handles.rejected("protocol"),
         TlsError::Handshake(error) => {
-            shared.handles.rejected("tls");
+            terms.handles.rejected("tls");
             tracing::debug!(listener = %facts.listener, peer = %facts.peer, %error, "no TLS");
         }
     }
 }
 
 /// The addresses of the PROXY header. The outer `None`: turned away.
-async fn told_ends(
-    shared: &Shared,
-    terms: &Terms,
-    stream: &TcpStream,
-    peer: SocketAddr,
-) -> Option<Option<Ends>> {
+async fn told_ends(terms: &Terms, stream: &TcpStream, peer: SocketAddr) -> Option<Option<Ends>> {
     if !terms.plan.trusts(peer.ip()) {
-        shared.handles.rejected("untrusted");
+        terms.handles.rejected("untrusted");
         return None;
     }
     match proxy_header::read(stream).await {
         Ok(ends) => Some(ends),
         Err(HeaderError::Empty) => None,
         Err(error) => {
-            shared.handles.rejected("proxy_protocol");
-            tracing::debug!(listener = %shared.name, %peer, %error, "no PROXY header");
+            terms.handles.rejected("proxy_protocol");
+            tracing::debug!(listener = %terms.plan.name, %peer, %error, "no PROXY header");
             None
         }
     }
@@ -184,20 +178,21 @@ async fn talk(shared: &Shared, terms: &Terms, wire: Wire, facts: ConnectionFacts
         shared.connections.clone(),
         Arc::clone(&newborn),
     );
-    let http = http(shared, &terms.plan, newborn);
+    let http = http(shared, terms, newborn);
     let connection = http.serve_connection_with_upgrades(TokioIo::new(socket), exchange);
-    let ended = drive(shared, connection, &activity, &leftover).await;
-    tell(shared, &facts, &activity, ended);
+    let ended = drive(shared, terms, connection, &activity, &leftover).await;
+    tell(shared, terms, &facts, &activity, ended);
 }
 
 /// HTTP as this listener speaks it. What is not set is hyper's and h2's own default, above all their caps on
 /// reset streams.
-fn http(shared: &Shared, plan: &ListenerPlan, newborn: Arc<Newborn>) -> Builder<Streams> {
+fn http(shared: &Shared, terms: &Terms, newborn: Arc<Newborn>) -> Builder<Streams> {
+    let plan = &terms.plan;
     let head = plan.max_header_bytes.get();
     let mut http = Builder::new(Streams::new(
         shared.connections.clone(),
         plan.body_timeout,
-        Arc::clone(&shared.handles),
+        Arc::clone(&terms.handles),
         newborn,
     ));
     http.http1()
@@ -217,22 +212,30 @@ fn http(shared: &Shared, plan: &ListenerPlan, newborn: Arc<Newborn>) -> Builder<
 /// Polls HTTP, and beside it the drain, the rest of unread bodies and the clock.
 async fn drive(
     shared: &Shared,
+    terms: &Terms,
     connection: UpgradeableConnection<'_, TokioIo<Watched>, Exchange, Streams>,
     activity: &Activity,
     leftover: &Leftover,
 ) -> Ended {
     let mut connection = pin!(connection);
     let mut clock = Clock::new(activity);
-    let mut asked = pin!(leave::asked(shared, activity));
+    // A token of its own: polling a shared one would be a lock shared by all connections.
+    let draining = shared.draining.child_token();
+    let mut drained = pin!(draining.cancelled());
     let mut cut = pin!(cut(shared));
     let mut alarmed = pin!(shared.alarm().cancelled_owned());
-    let (mut is_draining, mut read) = (false, 0);
+    let mut asked = pin!(leave::asked(shared, activity));
+    let (mut is_draining, mut has_left, mut read) = (false, false, 0);
     loop {
         let due = tokio::select! {
             biased; // the end first; HTTP before the clock, which reads what HTTP has done
             () = &mut cut, if is_draining => return Ended::Cut,
-            () = &mut asked, if !is_draining => {
+            () = &mut drained, if !is_draining => {
                 is_draining = true;
+                continue;
+            }
+            () = &mut asked, if is_draining && !has_left => {
+                has_left = true;
                 connection.as_mut().graceful_shutdown();
                 continue;
             }
@@ -250,7 +253,7 @@ async fn drive(
         match due {
             Due::Leftover => leftover.give_up(activity, &mut read),
             Due::Idle => {
-                shared.handles.timed_out("idle");
+                terms.handles.timed_out("idle");
                 activity.leaves();
                 connection.as_mut().graceful_shutdown();
             }
@@ -268,23 +271,29 @@ async fn cut(shared: &Shared) {
 }
 
 /// Counts and reports how a connection ended, where that was nobody's wish.
-fn tell(shared: &Shared, facts: &ConnectionFacts, activity: &Activity, ended: Ended) {
+fn tell(
+    shared: &Shared,
+    terms: &Terms,
+    facts: &ConnectionFacts,
+    activity: &Activity,
+    ended: Ended,
+) {
     match ended {
         Ended::Http(Ok(())) | Ended::Late(Due::Closing | Due::Idle | Due::Leftover) => {}
         Ended::Http(Err(error)) => match classify::of_error(error.as_ref(), activity.standing()) {
             End::Closed => {}
             End::Refused(fault) => (shared.refused)(facts, fault),
             End::Protocol => {
-                shared.handles.rejected("protocol");
+                terms.handles.rejected("protocol");
                 tracing::debug!(listener = %facts.listener, peer = %facts.peer, %error, "HTTP/2 broken off");
             }
         },
-        Ended::Late(Due::First) => shared.handles.timed_out("header"),
+        Ended::Late(Due::First) => terms.handles.timed_out("header"),
         Ended::Late(Due::Head) => {
-            shared.handles.timed_out("header");
+            terms.handles.timed_out("header");
             (shared.refused)(facts, Fault::new(Kind::HeadTimeout));
         }
-        Ended::Late(Due::Write) => shared.handles.timed_out("write"),
+        Ended::Late(Due::Write) => terms.handles.timed_out("write"),
         Ended::Cut => {
             shared.cut.fetch_add(1, Relaxed);
         }

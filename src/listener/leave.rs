@@ -1,24 +1,27 @@
-//! How connections leave when another process has taken over: each is told by its next answer, and none is closed
-//! while its client may be about to write.
+//! How connections leave in a drain: all at once, or each in its turn; and what becomes of those that nobody has
+//! accepted yet.
+//!
+//! Whoever has time is told by its next answer that it was the last, and none is closed while its client may be about
+//! to write.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{activity::Activity, shared::Shared};
 
-/// How the connections of a listener leave, where they are given time.
-#[derive(Debug, Clone, Copy)]
-pub struct Leave {
-    /// How long a connection without requests may stay. HTTP/1 is told by `Connection: close` with its next answer;
-    /// one that asks for nothing is closed in the second half of this. HTTP/2 is told by GOAWAY, at any moment of it.
-    pub within: Duration,
-    /// What becomes of connections that nobody has accepted yet.
-    pub backlog: Backlog,
+/// How fast a drain asks connections that rest to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// All of them now.
+    AtOnce,
+    /// One after the other, so that their clients don't all come back at once. HTTP/1 has its turn in the first half of
+    /// the time: from then on each answer says `Connection: close`, and who asks for nothing is closed half of the time
+    /// later. HTTP/2 has its turn at any moment of it: GOAWAY.
+    Spread {
+        /// When the last one was asked to leave.
+        within: Duration,
+    },
 }
 
 /// What becomes of connections that nobody has accepted yet.
@@ -30,74 +33,78 @@ pub enum Backlog {
     Taken,
 }
 
-/// A [`Leave`] that has begun.
+/// A [`Pace::Spread`] that has begun.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Leaving {
+pub(super) struct Spread {
     began: Instant,
-    leave: Leave,
+    within: Duration,
 }
 
-/// The most connections that are taken from a backlog: more never wait there.
-const MOST_WAITING: usize = 4096;
+/// When one connection is told, and when it is closed where it asks for nothing.
+#[derive(Debug, PartialEq, Eq)]
+struct Turn {
+    told: Instant,
+    closed: Instant,
+}
 
-// === impl Leaving ===
+/// How long a connection that was just accepted may still shake hands, or send its first request, when a drain begins.
+const NEWCOMER: Duration = Duration::from_millis(500);
 
-impl Leaving {
-    pub(super) fn new(leave: Leave) -> Self {
+/// Ends when a connection that is not open yet will not be: a moment after a drain began that waits for nobody's turn.
+pub(super) async fn too_late(shared: &Shared) {
+    shared.hurry.cancelled().await;
+    sleep(NEWCOMER).await;
+}
+
+/// Ends when a connection is to end as soon as its requests have; polled only once there is a drain. From its turn on
+/// each answer on it is its last. Whose first request may be on its way keeps a moment for it.
+pub(super) async fn asked(shared: &Shared, activity: &Activity) {
+    // A token of its own: polling a shared one would be a lock shared by all connections.
+    let hurry = shared.hurry.child_token();
+    tokio::select! {
+        biased; // who hurries does not wait
+        () = hurry.cancelled() => {}
+        () = turn(shared, activity) => {}
+    }
+    if activity.is_new() {
+        sleep_until(activity.born() + NEWCOMER).await;
+    }
+}
+
+async fn turn(shared: &Shared, activity: &Activity) {
+    let Some(spread) = shared.spread.get() else {
+        return;
+    };
+    let turn = spread.turn(activity.is_http2(), rand::random());
+    sleep_until(turn.told).await;
+    activity.nears_its_end();
+    sleep_until(turn.closed).await;
+}
+
+// === impl Spread ===
+
+impl Spread {
+    /// Begins now.
+    pub(super) fn new(within: Duration) -> Self {
         Self {
             began: Instant::now(),
-            leave,
+            within,
         }
     }
 
-    /// When a connection that asks for nothing is closed; `share` from 0 to 1 spreads them.
-    fn moment(&self, http2: bool, share: f64) -> Instant {
-        let share = if http2 {
-            share
-        } else {
-            f64::midpoint(1.0, share)
-        };
-        self.began + self.leave.within.mul_f64(share.clamp(0.0, 1.0))
+    /// The turn of a connection; `share` from 0 to 1 spreads them.
+    fn turn(&self, http2: bool, share: f64) -> Turn {
+        let (half, share) = (self.within / 2, share.clamp(0.0, 1.0));
+        if http2 {
+            let told = self.began + self.within.mul_f64(share);
+            return Turn { told, closed: told };
+        }
+        let told = self.began + half.mul_f64(share);
+        Turn {
+            told,
+            closed: told + half,
+        }
     }
-}
-
-/// Ends when handshakes are waited for no more.
-pub(super) async fn hurried(shared: &Shared) {
-    shared.draining.cancelled().await;
-    if let Some(leaving) = shared.leaving.get() {
-        sleep_until(leaving.began + leaving.leave.within).await;
-    }
-}
-
-/// Ends when a connection is to end as soon as its requests have. From the beginning of the drain on, each answer on it
-/// is its last.
-pub(super) async fn asked(shared: &Shared, activity: &Activity) {
-    // A token of its own: polling a shared one would be a lock shared by all connections.
-    shared.draining.child_token().cancelled_owned().await;
-    if let Some(leaving) = shared.leaving.get() {
-        activity.nears_its_end();
-        sleep_until(leaving.moment(activity.is_http2(), rand::random())).await;
-    }
-}
-
-/// The connections that wait in the backlog of a socket that is about to be closed, where nobody else takes them.
-pub(super) fn last_ones(
-    listener: &TcpListener,
-    shared: &Shared,
-) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
-    let taken = |leaving: &Leaving| leaving.leave.backlog == Backlog::Taken;
-    let most = if shared.leaving.get().is_some_and(taken) {
-        MOST_WAITING
-    } else {
-        0
-    };
-    std::iter::from_fn(move || {
-        // Not by way of the runtime, which may not have been told of the last ones.
-        let (socket, peer) = SockRef::from(listener).accept().ok()?;
-        socket.set_nonblocking(true).ok()?;
-        Some((TcpStream::from_std(socket.into()).ok()?, peer.as_socket()?))
-    })
-    .take(most)
 }
 
 #[cfg(test)]
@@ -105,13 +112,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_is_closed_in_the_second_half_and_http2_at_any_moment() {
-        let leaving = Leaving::new(Leave {
-            within: Duration::from_secs(4),
-            backlog: Backlog::Left,
-        });
-        let after = |http2, share| (leaving.moment(http2, share) - Instant::now()).as_secs();
-        assert_eq!([after(false, 0.0), after(false, 1.0)], [2, 4]);
-        assert_eq!([after(true, 0.0), after(true, 1.0)], [0, 4]);
+    async fn http1_is_told_in_the_first_half_and_closed_in_the_second_and_http2_at_any_moment() {
+        let spread = Spread::new(Duration::from_secs(4));
+        let after = |http2, share| {
+            let turn = spread.turn(http2, share);
+            [turn.told, turn.closed].map(|at| (at - Instant::now()).as_secs())
+        };
+        assert_eq!([after(false, 0.0), after(false, 1.0)], [[0, 2], [2, 4]]);
+        assert_eq!([after(true, 0.0), after(true, 1.0)], [[0, 0], [4, 4]]);
     }
 }

@@ -2,9 +2,7 @@
 
 use std::{
     convert::Infallible,
-    io,
     net::SocketAddr,
-    os::fd::{AsFd, OwnedFd},
     sync::{Arc, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -25,7 +23,7 @@ use super::{
     accept,
     bind::Bound,
     exchange,
-    leave::{Leave, Leaving},
+    leave::{Backlog, Pace, Spread},
     shared::{Refused, Shared},
     strain::{self, Strain},
 };
@@ -38,7 +36,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 pub struct Listener {
     pub(super) shared: Arc<Shared>,
     address: SocketAddr,
-    /// Held by who accepts, so that it is closed with the accepting.
+    /// Gone when it is closed.
     socket: Weak<TcpListener>,
 }
 
@@ -89,23 +87,33 @@ impl Listener {
         let router = exchange::router(service, panicked);
         let tls = tls.map(TlsAcceptor::from);
         let shared = Arc::new(Shared::new(plan, tls, router, handles, refused));
-        let socket = Arc::new(bound.listener);
-        let kept = Arc::downgrade(&socket);
-        let accepting = accept::run(socket, Arc::clone(&shared), strain.clone());
+        let socket = Arc::downgrade(&bound.listener);
+        let accepting = accept::run(bound.listener, Arc::clone(&shared), strain.clone());
         shared.connections.spawn(accepting);
         let following = strain::follow(strain, Arc::clone(&shared));
         shared.connections.spawn(following);
         Self {
             shared,
             address: bound.address,
-            socket: kept,
+            socket,
         }
     }
 
-    /// Its name.
+    /// Its name, which a reload may change.
     #[must_use]
-    pub fn name(&self) -> &ListenerName {
-        &self.shared.name
+    pub fn name(&self) -> ListenerName {
+        self.shared.terms().plan.name.clone()
+    }
+
+    /// Where its config says that it binds: the port may be 0.
+    #[must_use]
+    pub fn bind(&self) -> SocketAddr {
+        self.shared.terms().plan.bind
+    }
+
+    /// Its socket, until that is closed.
+    pub(super) fn socket(&self) -> Option<Arc<TcpListener>> {
+        self.socket.upgrade()
     }
 
     /// Where it listens.
@@ -114,28 +122,23 @@ impl Listener {
         self.address
     }
 
-    /// Another handle of its socket, for another process; `None` once it is closed.
-    ///
-    /// # Errors
-    /// Where descriptors are out.
-    pub fn socket(&self) -> io::Result<Option<OwnedFd>> {
-        let socket = self.socket.upgrade();
-        socket
-            .map(|socket| socket.as_fd().try_clone_to_owned())
-            .transpose()
-    }
-
     /// Whether it speaks TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.shared.terms().tls.is_some()
     }
 
-    /// Takes over what may change while it runs: every key of `plan` but its name and bind, and the certificates
-    /// of `tls`, which were read again. Connections that are there keep what they came with; a lower
+    /// Takes over what may change while it runs: every key of `plan` but its bind, and the certificates of `tls`.
+    /// `handles` are those of the plan's name. Connections that are there keep what they came with; a lower
     /// `max_connections` closes none.
-    pub fn reshape(&self, plan: ListenerPlan, tls: Option<Arc<ServerConfig>>) {
-        self.shared.reshape(plan, tls.map(TlsAcceptor::from));
+    pub fn reshape(
+        &self,
+        plan: ListenerPlan,
+        tls: Option<Arc<ServerConfig>>,
+        handles: Arc<ListenerHandles>,
+    ) {
+        self.shared
+            .reshape(plan, tls.map(TlsAcceptor::from), handles);
     }
 
     /// How many connections there are, tunnels included.
@@ -144,33 +147,30 @@ impl Listener {
         self.shared.live()
     }
 
-    /// Stops accepting and closes the socket; connections go on.
-    pub fn close(&self) {
+    /// Stops accepting and closes the socket; connections go on, those in its backlog where it is taken. The first one
+    /// who closes it says what becomes of that.
+    pub fn close(&self, backlog: Backlog) {
+        let _ = self.shared.backlog.set(backlog);
         self.shared.stop_accepting.cancel();
     }
 
-    /// As [`drain`](Self::drain), but gives connections the time of `leave` before idle ones are closed, as where
-    /// another process takes over and nothing else is hurt by the wait.
+    /// Ends every connection as soon as its requests have: GOAWAY, `Connection: close`; idle ones at once, or each in
+    /// its turn where the `pace` says so. Closes first where that was not done. At `deadline` tunnels are told to end
+    /// and connections are cut. Returns how many were cut. A second drain keeps the deadline and the
+    /// turns of the first.
     ///
     /// # Cancel safety
     /// The drain goes on; only the count is lost.
-    pub async fn leave(&self, deadline: Instant, leave: Leave) -> usize {
-        // A second one keeps the time of the first.
-        let _ = self.shared.leaving.set(Leaving::new(leave));
-        self.drain(deadline).await
-    }
-
-    /// Ends every connection as soon as its requests have: GOAWAY, `Connection: close`; idle ones at once.
-    /// Closes first where that was not done. At `deadline` tunnels are told to end and connections are cut.
-    /// Returns how many were cut.
-    ///
-    /// # Cancel safety
-    /// The drain goes on; only the count is lost.
-    pub async fn drain(&self, deadline: Instant) -> usize {
+    pub async fn drain(&self, deadline: Instant, pace: Pace) -> usize {
         let shared = &self.shared;
-        self.close();
-        // A second drain keeps the deadline of the first.
+        self.close(Backlog::Taken);
         let cut_at = *shared.cut_at.get_or_init(|| deadline);
+        match pace {
+            Pace::AtOnce => shared.hurry.cancel(),
+            Pace::Spread { within } => {
+                let _ = shared.spread.set(Spread::new(within));
+            }
+        }
         shared.draining.cancel();
         shared.connections.close();
         shared.tunnels.close();
@@ -195,6 +195,6 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.close();
+        self.close(Backlog::Taken);
     }
 }

@@ -17,10 +17,9 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::leave::Leaving;
+use super::leave::{Backlog, Spread};
 use crate::{
-    config::ListenerPlan, fault::Fault, names::ListenerName, proxy::ConnectionFacts,
-    telemetry::ListenerHandles,
+    config::ListenerPlan, fault::Fault, proxy::ConnectionFacts, telemetry::ListenerHandles,
 };
 
 /// Told of each request that was refused before the service could see it.
@@ -28,11 +27,9 @@ pub type Refused = Arc<dyn Fn(&ConnectionFacts, Fault) + Send + Sync>;
 
 /// What all connections of one listener share.
 pub(super) struct Shared {
-    pub(super) name: ListenerName,
     /// Loaded once by each connection, which keeps what it loaded.
     terms: ArcSwap<Terms>,
     pub(super) router: Router,
-    pub(super) handles: Arc<ListenerHandles>,
     pub(super) refused: Refused,
     pub(super) handshakes: Semaphore,
     /// Connection tasks and the streams of HTTP/2.
@@ -41,10 +38,14 @@ pub(super) struct Shared {
     pub(super) stop_tunnels: CancellationToken,
     /// No more accepts.
     pub(super) stop_accepting: CancellationToken,
-    /// Connections end as soon as their requests have.
+    /// Set before `stop_accepting` is cancelled.
+    pub(super) backlog: OnceLock<Backlog>,
+    /// Connections are asked to end, each in its turn, as soon as their requests have.
     pub(super) draining: CancellationToken,
-    /// Set before `draining` is cancelled, where connections are given time to leave.
-    pub(super) leaving: OnceLock<Leaving>,
+    /// Set before `draining` is cancelled, where connections have turns.
+    pub(super) spread: OnceLock<Spread>,
+    /// Cancelled where nobody waits for a turn.
+    pub(super) hurry: CancellationToken,
     /// Set before `draining` is cancelled: when connections are cut.
     pub(super) cut_at: OnceLock<Instant>,
     /// Connections that a drain's deadline cut.
@@ -62,6 +63,8 @@ pub(super) struct Terms {
     pub(super) plan: ListenerPlan,
     pub(super) trusted_proxies: Arc<[IpNet]>,
     pub(super) tls: Option<TlsAcceptor>,
+    /// What is counted, under the name of the plan.
+    pub(super) handles: Arc<ListenerHandles>,
 }
 
 /// How many connections there are, and may be.
@@ -70,7 +73,6 @@ struct Slots {
     live: AtomicUsize,
     /// Relaxed too: a new cap counts from some connection on.
     most: AtomicUsize,
-    handles: Arc<ListenerHandles>,
 }
 
 /// A place among `max_connections`; given back when the socket is closed.
@@ -101,21 +103,20 @@ impl Shared {
         let slots = Arc::new(Slots {
             live: AtomicUsize::new(0),
             most: AtomicUsize::new(most),
-            handles: Arc::clone(&handles),
         });
         Self {
-            name: plan.name.clone(),
-            terms: ArcSwap::from_pointee(Terms::new(plan, tls)),
+            terms: ArcSwap::from_pointee(Terms::new(plan, tls, handles)),
             router,
-            handles,
             refused,
             handshakes: Semaphore::new((most / 2).clamp(1, Semaphore::MAX_PERMITS)),
             connections: TaskTracker::new(),
             tunnels: TaskTracker::new(),
             stop_tunnels: CancellationToken::new(),
             stop_accepting: CancellationToken::new(),
+            backlog: OnceLock::new(),
             draining: CancellationToken::new(),
-            leaving: OnceLock::new(),
+            spread: OnceLock::new(),
+            hurry: CancellationToken::new(),
             cut_at: OnceLock::new(),
             cut: AtomicUsize::new(0),
             closes_idle: AtomicBool::new(false),
@@ -133,7 +134,6 @@ impl Shared {
                 (live < slots.most.load(Relaxed)).then_some(live.saturating_add(1))
             })
             .ok()?;
-        slots.handles.opened();
         Some(Slot(Arc::clone(slots)))
     }
 
@@ -168,20 +168,26 @@ impl Shared {
     }
 
     /// From now on `plan` holds for new connections; its cap for all.
-    pub(super) fn reshape(&self, plan: ListenerPlan, tls: Option<TlsAcceptor>) {
+    pub(super) fn reshape(
+        &self,
+        plan: ListenerPlan,
+        tls: Option<TlsAcceptor>,
+        handles: Arc<ListenerHandles>,
+    ) {
         self.slots.most.store(most_of(&plan), Relaxed);
-        self.terms.store(Arc::new(Terms::new(plan, tls)));
+        self.terms.store(Arc::new(Terms::new(plan, tls, handles)));
     }
 }
 
 // === impl Terms ===
 
 impl Terms {
-    fn new(plan: ListenerPlan, tls: Option<TlsAcceptor>) -> Self {
+    fn new(plan: ListenerPlan, tls: Option<TlsAcceptor>, handles: Arc<ListenerHandles>) -> Self {
         Self {
             trusted_proxies: plan.trusted_proxies.clone().into(),
             plan,
             tls,
+            handles,
         }
     }
 
@@ -218,7 +224,6 @@ const MOST_WITHOUT_LIMIT: usize = 1_000_000;
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.live.fetch_sub(1, Relaxed);
-        self.0.handles.closed();
     }
 }
 

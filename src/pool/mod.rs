@@ -14,6 +14,7 @@ mod endpoint;
 mod http1;
 mod http2;
 mod latency;
+mod loads;
 mod registry;
 mod seats;
 
@@ -23,5 +24,6 @@ pub use endpoint::{Endpoint, InFlight};
 pub use http1::{Heard, Http1};
 pub use http2::{Allowance, Http2, MAX_STREAMS, Shared};
 pub use latency::{FAILED_AT_LEAST, FAILED_AT_MOST, Latency};
+pub use loads::Loads;
 pub use registry::{REMEMBERED, Registry};
-pub use seats::{Seat, SeatView, Seats, SeatsAt};
+pub use seats::{GroupView, Seat, SeatView, Seats, SeatsAt};

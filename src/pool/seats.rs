@@ -1,18 +1,23 @@
 //! The endpoints of an upstream as one snapshot sees them: live state beside what the config says of each.
 
-use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
+mod groups;
+
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
+use self::groups::{Group, Level};
 use super::Endpoint;
 use crate::{
-    balance::{Candidates, EndpointView, in_panic},
+    balance::{Candidates, EndpointView},
     config::EjectionPlan,
     health::{Change, HealthView, Outcome, Peers},
     names::EndpointId,
 };
+
+pub use self::groups::GroupView;
 
 /// One endpoint in one snapshot: who it is, and what the config says of it.
 #[derive(Debug, Clone)]
@@ -21,7 +26,9 @@ pub struct Seat {
     pub endpoint: Arc<Endpoint>,
     /// Its share against the others'.
     pub weight: NonZeroU32,
-    /// Those with a higher number serve only while none of the lower ones can. 0 where nobody says one.
+    /// Its group: the main one is 0.
+    pub group: usize,
+    /// Of its group those with a higher number serve only while none of the lower ones can. 0 where nobody says one.
     pub priority: u16,
     /// The host and port that it was configured as: the `Host` of checks, and of requests where
     /// `host = "upstream"`.
@@ -34,10 +41,12 @@ pub struct Seat {
 #[derive(Debug)]
 pub struct Seats {
     seats: Box<[Seat]>,
-    /// Every priority that a seat has, the lowest first.
-    priorities: Box<[u16]>,
+    groups: Box<[Group]>,
+    overprovisioning: f64,
     panic_threshold: f64,
     slow_start: Duration,
+    /// What is left of the weight of one that says it is degraded.
+    degraded_share: f32,
 }
 
 /// [`Seats`] at one moment, to choose from.
@@ -45,15 +54,7 @@ pub struct Seats {
 pub struct SeatsAt<'a> {
     seats: &'a Seats,
     now: Instant,
-    group: Group,
-}
-
-/// Those that serve at one moment: the seats of one priority.
-#[derive(Debug, Clone, Copy)]
-struct Group {
-    priority: u16,
-    /// Too few of them can serve, so all are taken.
-    panic: bool,
+    level: Level,
 }
 
 /// One endpoint, to look at.
@@ -65,7 +66,9 @@ pub struct SeatView {
     pub authority: HeaderValue,
     /// Its share against the others', as configured.
     pub weight: NonZeroU32,
-    /// Those with a higher number serve only while none of the lower ones can.
+    /// Its group: the main one is 0.
+    pub group: usize,
+    /// Of its group those with a higher number serve only while none of the lower ones can.
     pub priority: u16,
     /// How much of that share it gets now: less than 1 while it comes back.
     pub share: f32,
@@ -96,6 +99,7 @@ impl Seat {
             authority: authority_of(name, address),
             endpoint,
             weight,
+            group: 0,
             priority: 0,
             server_name,
         }
@@ -115,6 +119,13 @@ impl Seat {
         self.priority = priority;
         self
     }
+
+    /// The same, in the group at `group`.
+    #[must_use]
+    pub const fn in_group(mut self, group: usize) -> Self {
+        self.group = group;
+        self
+    }
 }
 
 // === impl Seats ===
@@ -129,30 +140,50 @@ impl Seats {
         slow_start: Duration,
     ) -> Self {
         let seats: Box<[Seat]> = seats.into_iter().collect();
-        let priorities: BTreeSet<u16> = seats.iter().map(|seat| seat.priority).collect();
         Self {
+            groups: Group::all(&seats, &[]),
             seats,
-            priorities: priorities.into_iter().collect(),
+            overprovisioning: 1.0,
             panic_threshold,
             slow_start,
+            degraded_share: 1.0,
         }
     }
 
-    /// The candidates of this moment.
+    /// The same, where one that says it is degraded keeps `share` of its weight.
+    #[must_use]
+    pub fn with_degraded_share(self, share: f32) -> Self {
+        Self {
+            degraded_share: share,
+            ..self
+        }
+    }
+
+    /// The same, with these names for the groups, of which each takes its share of endpoints that can serve times
+    /// `overprovisioning`.
+    #[must_use]
+    pub fn with_groups(mut self, names: &[Box<str>], overprovisioning: f64) -> Self {
+        self.groups = Group::all(&self.seats, names);
+        self.overprovisioning = overprovisioning;
+        self
+    }
+
+    /// The candidates of this moment: those of the first group that gets traffic.
     #[must_use]
     pub fn at(&self, now: Instant) -> SeatsAt<'_> {
         self.at_besides(now, &[])
     }
 
     /// The candidates of this moment for who has tried `tried`: where these are all that could serve of one
-    /// priority, those of the next.
+    /// priority or group, those of the next.
     #[must_use]
     pub fn at_besides(&self, now: Instant, tried: &[usize]) -> SeatsAt<'_> {
-        SeatsAt {
+        let first = self.choices(now, tried, 0.0).next();
+        first.unwrap_or(SeatsAt {
             seats: self,
             now,
-            group: self.serving(now, tried),
-        }
+            level: Level::default(),
+        })
     }
 
     /// The endpoint at `index`.
@@ -170,8 +201,14 @@ impl Seats {
     /// Whether any may serve now, be it for want of better ones.
     #[must_use]
     pub fn can_serve(&self, now: Instant) -> bool {
-        let panics = !self.seats.is_empty() && self.serving(now, &[]).panic;
-        panics || self.seats.iter().any(|seat| seat.can_serve(now))
+        self.is_in_panic(now) || self.seats.iter().any(|seat| seat.can_serve(now))
+    }
+
+    /// Whether one that is not in `tried` may serve now.
+    #[must_use]
+    pub fn another_can_serve(&self, tried: &[usize], now: Instant) -> bool {
+        let at = self.at_besides(now, tried);
+        (0..at.len()).any(|seat| !tried.contains(&seat) && at.view(seat).can_serve)
     }
 
     /// A request ended at `endpoint`. Ejects it where its failures are enough and its peers allow it; the
@@ -200,57 +237,15 @@ impl Seats {
             .collect()
     }
 
-    /// Who serves: of the priorities of which enough can, the lowest with one that is not in `tried`; else the lowest
-    /// of which any can; else the lowest, and in panic all of it.
-    fn serving(&self, now: Instant, tried: &[usize]) -> Group {
-        let mut first = Group {
-            priority: self.priorities.first().copied().unwrap_or_default(),
-            panic: self.panic_threshold > 0.0,
-        };
-        if self.priorities.len() < 2 && !first.panic {
-            return first;
-        }
-        let mut found = false;
-        for priority in self.priorities.iter().copied() {
-            let seats = || {
-                let all = self.seats.iter();
-                all.filter(move |seat| seat.priority == priority)
-            };
-            if !seats().any(|seat| seat.can_serve(now)) {
-                continue;
-            }
-            let panic = self.panics(seats(), now);
-            let group = Group { priority, panic };
-            let mut able = self.seats.iter().enumerate().filter(|(at, seat)| {
-                seat.priority == priority && !tried.contains(at) && seat.can_serve(now)
-            });
-            if !panic && able.next().is_some() {
-                return group;
-            }
-            if !found || (first.panic && !panic) {
-                (first, found) = (group, true);
-            }
-        }
-        first
-    }
-
-    /// Whether so few of `seats` can serve that all of them should.
-    fn panics<'a>(&self, seats: impl Iterator<Item = &'a Seat> + Clone, now: Instant) -> bool {
-        if self.panic_threshold <= 0.0 {
-            return false;
-        }
-        let healthy = seats.clone().filter(|seat| seat.can_serve(now)).count();
-        in_panic(healthy, seats.count(), self.panic_threshold)
-    }
-
+    /// Those of its group, itself included: each group has its own cap.
     fn peers(&self, endpoint: &Endpoint, now: Instant) -> Peers {
-        let healths = || self.seats.iter().map(|seat| &seat.endpoint.health);
-        let others = self
-            .seats
-            .iter()
-            .filter(|seat| seat.endpoint.id != endpoint.id);
+        let own = |seat: &&Seat| seat.endpoint.id == endpoint.id;
+        let group = self.seats.iter().find(own).map(|seat| seat.group);
+        let mates = || self.seats.iter().filter(|seat| Some(seat.group) == group);
+        let healths = || mates().map(|seat| &seat.endpoint.health);
+        let others = mates().filter(|seat| seat.endpoint.id != endpoint.id);
         Peers {
-            total: self.seats.len(),
+            total: mates().count(),
             ejected: healths().filter(|health| health.is_ejected(now)).count(),
             others_that_can_serve: others.filter(|seat| seat.can_serve(now)).count(),
         }
@@ -260,6 +255,16 @@ impl Seats {
 // === impl SeatsAt ===
 
 impl SeatsAt<'_> {
+    /// The group that they are of.
+    #[must_use]
+    pub const fn group(&self) -> usize {
+        self.level.group
+    }
+
+    fn has(&self, seat: &Seat) -> bool {
+        seat.group == self.level.group && seat.priority == self.level.priority
+    }
+
     /// How much of its share (of requests, and of its concurrency limit) the endpoint at `index` gets: less than 1
     /// while it comes back.
     #[must_use]
@@ -281,9 +286,8 @@ impl Candidates for SeatsAt<'_> {
         };
         let latency = seat.endpoint.latency.at(self.now);
         EndpointView {
-            can_serve: seat.priority == self.group.priority
-                && (self.group.panic || seat.can_serve(self.now)),
-            weight: seat.scaled_weight(self.seats.slow_start, self.now),
+            can_serve: self.has(seat) && (self.level.panic || seat.can_serve(self.now)),
+            weight: seat.scaled_weight(self.seats, self.now),
             in_flight: seat.endpoint.in_flight(),
             limit: None, // admission's to say
             latency: latency.map(|(mean, _)| mean),
@@ -297,11 +301,17 @@ impl Seat {
         self.endpoint.health.can_serve(now)
     }
 
-    fn scaled_weight(&self, slow_start: Duration, now: Instant) -> f32 {
+    fn scaled_weight(&self, seats: &Seats, now: Instant) -> f32 {
         // A weight of the config is at most 1,000, which f32 holds exactly; one of an SRV record is near enough.
         #[expect(clippy::cast_precision_loss, reason = "shares, not counts")]
         let weight = self.weight.get() as f32;
-        weight * self.endpoint.health.share(slow_start, now)
+        let health = &self.endpoint.health;
+        let fitness = if health.is_degraded() {
+            seats.degraded_share
+        } else {
+            1.0
+        };
+        weight * health.share(seats.slow_start, now) * fitness
     }
 
     fn view(&self, slow_start: Duration, now: Instant) -> SeatView {
@@ -310,6 +320,7 @@ impl Seat {
             id: self.endpoint.id.clone(),
             authority: self.authority.clone(),
             weight: self.weight,
+            group: self.group,
             priority: self.priority,
             share: self.endpoint.health.share(slow_start, now),
             can_serve: self.can_serve(now),

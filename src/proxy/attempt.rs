@@ -46,6 +46,15 @@ pub(super) struct Terms<'a> {
     pub(super) wish: Wish,
 }
 
+/// How the tries ended without an answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// What the last one ended with.
+    pub(super) fault: Fault,
+    /// What is left of the request.
+    pub(super) replay: Replay,
+}
+
 /// Tries until there is an answer, or no further try is allowed.
 ///
 /// # Cancel safety
@@ -57,16 +66,19 @@ pub(super) async fn run(
     mut held: Held,
     request: Request<SendBody>,
     trail: &mut Trail,
-) -> Result<(Sent, Held), Fault> {
-    let plan = &terms.plan.retry;
-    let deadline = terms.wish.deadline;
+) -> Result<(Sent, Held), Box<Failed>> {
+    let (plan, deadline) = (&terms.plan.retry, terms.wish.deadline);
+    let most = trail.attempts.saturating_add(plan.attempts.get()); // a fallback comes after others
     let mut replay = Replay::of(plan, request);
     let mut retrying: Option<Leave> = None;
     let mut tried = Vec::new();
     let mut reuse = Reuse::Allowed;
     loop {
         let seat = held.seat;
-        let request = replay.next()?;
+        let request = match replay.next() {
+            Ok(request) => request,
+            Err(fault) => return Err(Box::new(Failed { fault, replay })),
+        };
         let hedged = if tried.is_empty() {
             hedge::of(&terms, &replay, trail)
         } else {
@@ -100,22 +112,33 @@ pub(super) async fn run(
             }
         };
         told(upstream, retried, RetryResult::Failure);
-        let left = trail.attempts < plan.attempts.get() && is_ahead(deadline);
+        let left = trail.attempts < most && is_ahead(deadline);
         if !(left && may_follow(plan.on, replay.idempotent(), ended) && replay.is_whole()) {
-            return failure.map(|sent| (sent, held));
+            return ended_with(failure, held, replay);
         }
         let allowed = trail.entrance.pressure.retries_allowed();
         let Some(leave) = leave(upstream, ended, deadline, allowed).await else {
             upstream.handles.retry(RetryResult::Budget);
-            return failure.map(|sent| (sent, held));
+            return ended_with(failure, held, replay);
         };
         tried.push(seat);
         if held.again(upstream, &terms.wish, &tried).await.is_err() {
             upstream.handles.retry(RetryResult::Budget);
-            return failure.map(|sent| (sent, held)); // no place for a second try: the first one's end is the answer
+            return ended_with(failure, held, replay); // no place for a second try: the first one's end is the answer
         }
         drop(failure); // an answer that is not passed on: its connection is closed
         retrying = Some(leave);
+    }
+}
+
+fn ended_with(
+    failure: Result<Sent, Fault>,
+    held: Held,
+    replay: Replay,
+) -> Result<(Sent, Held), Box<Failed>> {
+    match failure {
+        Ok(sent) => Ok((sent, held)),
+        Err(fault) => Err(Box::new(Failed { fault, replay })),
     }
 }
 

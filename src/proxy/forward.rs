@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     attempt::{self, Terms},
+    fallback::{self, Instead},
     head::Checked,
     headers::{self, Outgoing},
     held::Held,
@@ -30,6 +32,22 @@ use crate::{
     upstream::{ReplyBody, Sent},
 };
 
+/// How far a request came.
+pub(super) enum Passed {
+    /// The route answered by itself.
+    Here(Response<Bytes>),
+    /// An upstream answered.
+    There(Box<Reply>),
+}
+
+/// A place at an upstream.
+pub(super) struct Place {
+    pub(super) upstream: Arc<UpstreamLive>,
+    pub(super) held: Held,
+    /// What was asked of its admission.
+    pub(super) wish: Wish,
+}
+
 /// An upstream's answer, ready to be passed on.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -43,7 +61,7 @@ pub(super) struct Reply {
     pub(super) tunnel: Option<OnUpgrade>,
 }
 
-/// Takes a request to an upstream's answer.
+/// Takes a request to an upstream's answer, or to the route's fallback.
 pub(super) async fn forward(
     live: &RouteLive,
     (checked, steering): (Checked, Steering),
@@ -51,8 +69,7 @@ pub(super) async fn forward(
     body: Body,
     charge: Charge<'_>,
     trail: &mut Trail,
-) -> Result<Reply, Fault> {
-    let upstream = Arc::clone(trail.upstream().ok_or_else(|| Fault::new(Kind::Internal))?);
+) -> Result<Passed, Fault> {
     let plan = &live.plan;
     check_length(&body, plan)?;
     let wish = Wish {
@@ -62,7 +79,10 @@ pub(super) async fn forward(
         deadline: steering.deadline(trail.began, plan.timeout),
         retry: steering.again,
     };
-    let held = admit(&upstream, &wish, charge, trail).await?;
+    let place = match place(live, wish, charge, trail).await? {
+        Instead::Place(place) => place,
+        Instead::Page(page) => return Ok(Passed::Here(page)),
+    };
     steer::strip(&mut parts.headers, trail.connection.peer_trust());
     let client = parts
         .extensions
@@ -73,8 +93,11 @@ pub(super) async fn forward(
         .then(|| parts.headers.get(header::UPGRADE).cloned())
         .flatten();
     let request = outgoing(plan, &checked, parts, body, trail)?;
-    let (sent, held) = attempt::run(&upstream, Terms { plan, wish }, held, request, trail).await?;
-    answered(
+    let (sent, held) = match carry(live, place, request, trail).await? {
+        Carried::Answered(answered) => *answered,
+        Carried::Page(page) => return Ok(Passed::Here(page)),
+    };
+    let reply = answered(
         sent,
         held,
         wish.deadline,
@@ -82,7 +105,71 @@ pub(super) async fn forward(
         asked.as_ref(),
         plan,
         trail,
-    )
+    )?;
+    Ok(Passed::There(Box::new(reply)))
+}
+
+/// A place at the route's upstream, or what is there instead. Where there is neither, what the rate limits took is
+/// given back.
+async fn place(
+    live: &RouteLive,
+    wish: Wish,
+    charge: Charge<'_>,
+    trail: &mut Trail,
+) -> Result<Instead, Fault> {
+    let upstream = Arc::clone(trail.upstream().ok_or_else(|| Fault::new(Kind::Internal))?);
+    let found = match admit(&upstream, &wish, trail).await {
+        Ok(held) => Ok(Instead::Place(Place {
+            upstream,
+            held,
+            wish,
+        })),
+        Err(fault) => fallback::instead(live, fault, &wish, trail).await,
+    };
+    if found.is_err() {
+        charge.refund();
+    }
+    found
+}
+
+/// How the tries ended.
+enum Carried {
+    /// An endpoint answered.
+    Answered(Box<(Sent, Held)>),
+    /// None could be reached; this is said instead.
+    Page(Response<Bytes>),
+}
+
+/// The tries at the upstream that has a place, and where none can be reached at the fallback.
+async fn carry(
+    live: &RouteLive,
+    place: Place,
+    request: Request<SendBody>,
+    trail: &mut Trail,
+) -> Result<Carried, Fault> {
+    let terms = |wish| Terms {
+        plan: &live.plan,
+        wish,
+    };
+    let Place {
+        upstream,
+        held,
+        wish,
+    } = place;
+    let host = request.headers().get(header::HOST).cloned();
+    let failed = match attempt::run(&upstream, terms(wish), held, request, trail).await {
+        Ok(answered) => return Ok(Carried::Answered(Box::new(answered))),
+        Err(failed) => *failed,
+    };
+    let (place, request) = match fallback::after(live, failed, host, &wish, trail).await? {
+        (Instead::Place(place), Some(request)) => (place, request),
+        (Instead::Page(page), _) => return Ok(Carried::Page(page)),
+        (Instead::Place(_), None) => return Err(Fault::new(Kind::Internal)),
+    };
+    let (upstream, wish) = (place.upstream, place.wish);
+    let tried = attempt::run(&upstream, terms(wish), place.held, request, trail).await;
+    let answered = tried.map_err(|failed| failed.fault)?;
+    Ok(Carried::Answered(Box::new(answered)))
 }
 
 /// A body whose length is known to be over the limit is refused before anybody is asked.
@@ -93,11 +180,10 @@ fn check_length(body: &Body, plan: &RoutePlan) -> Result<(), Fault> {
     }
 }
 
-/// Waits for a place. Where there is none, what the rate limits took is given back.
-async fn admit(
+/// Waits for a place.
+pub(super) async fn admit(
     upstream: &Arc<UpstreamLive>,
     wish: &Wish,
-    charge: Charge<'_>,
     trail: &mut Trail,
 ) -> Result<Held, Fault> {
     let began = Instant::now();
@@ -113,10 +199,11 @@ async fn admit(
                 trail.handles().shadow_shed(reason);
             }
             trail.handles().admitted();
+            let (name, seats) = (&upstream.plan.name, &upstream.seats);
+            upstream.spill.admitted(name, seats, permit.seat());
             Ok(Held::new(permit, upstream))
         }
         Err(denied) => {
-            charge.refund();
             trail.timings.queue = Some(began.elapsed());
             Err(match denied {
                 Denied::Refused(refusal) => refusal.into(),

@@ -9,7 +9,7 @@ use http::{Request, Response, StatusCode, request};
 use super::{
     ConnectionFacts, Entrance,
     answer::{self, Asked},
-    forward::{self, Reply},
+    forward::{self, Passed},
     head::{self, Checked},
     steer::Steering,
     trail::Trail,
@@ -22,14 +22,6 @@ use crate::{
     respond, route,
     snapshot::Snapshot,
 };
-
-/// How far a request came.
-enum Passed {
-    /// The route answered by itself.
-    Here(Response<Bytes>),
-    /// An upstream answered.
-    There(Box<Reply>),
-}
 
 /// The way of a request. Each step may end it with a [`Fault`].
 ///
@@ -89,9 +81,7 @@ async fn steps(
         ActionPlan::Forward(split) => {
             let target = route::split(split, &mut rand::rng());
             trail.takes_target(target);
-            let reply =
-                forward::forward(live, (checked, steering), parts, body, charge, trail).await?;
-            Ok(Passed::There(Box::new(reply)))
+            forward::forward(live, (checked, steering), parts, body, charge, trail).await
         }
         ActionPlan::Respond { status, body } => {
             Ok(Passed::Here(respond::fixed(*status, body.clone())))

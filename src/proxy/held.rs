@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{once::judge, trail::Trail};
 use crate::{
     admission::{Denied, LiveGuard, Outcome, Permit, Wish},
@@ -16,6 +18,8 @@ pub(super) struct Held {
     pub(super) permit: Option<Permit>,
     /// Where it goes, or went last: an index into the upstream's seats.
     pub(super) seat: usize,
+    /// When the try that runs, or ran last, was sent.
+    pub(super) sent_at: Option<Instant>,
     /// Dropped with the request.
     _live: LiveGuard,
 }
@@ -40,6 +44,7 @@ impl Held {
         Self {
             seat: permit.seat(),
             permit: Some(permit),
+            sent_at: None,
             _live: upstream.budget.begin(),
         }
     }

@@ -8,6 +8,7 @@ mod attempt;
 mod body;
 mod entrance;
 mod facts;
+mod fallback;
 mod forward;
 mod ghost;
 mod handle;

@@ -13,6 +13,7 @@ use crate::{
     fault::{Fault, Kind},
     pool::SendBody,
     snapshot::UpstreamLive,
+    telemetry::{Ill, Met},
     upstream::{self, AttemptError, Judge, Reuse, Sent},
 };
 
@@ -56,6 +57,7 @@ pub(super) fn prepare(
         trail.endpoint = Some(chosen.endpoint.id.address);
     }
     steer::write(headers, terms.wish.deadline, trail.attempts, Instant::now());
+    held.sent_at = Some(Instant::now());
     if let Some(permit) = &mut held.permit {
         permit.sent();
     }
@@ -109,6 +111,22 @@ pub(super) fn conclude(
     if let Some(chosen) = upstream.seats.get(held.seat) {
         trail.endpoint = Some(chosen.endpoint.id.address);
         judge(upstream).attempted(chosen, ended);
+    }
+    if let (Some(met), Some(began)) = (failure(ended), held.sent_at) {
+        trail.tried(trail.endpoint, began, met);
+    }
+}
+
+/// How it failed, where it did.
+fn failure(ended: &Ends) -> Option<Met> {
+    match ended {
+        Ok(sent) => {
+            let status = sent.response.status();
+            status
+                .is_server_error()
+                .then_some(Met::Status(status.as_u16()))
+        }
+        Err(error) => Some(Met::Fault(Ill::of(&error.fault))),
     }
 }
 

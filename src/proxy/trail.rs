@@ -26,7 +26,7 @@ use crate::{
     fault::{Fault, Kind, Stage},
     names::Protocol,
     snapshot::{RouteLive, Snapshot, UpstreamLive},
-    telemetry::{AccessLine, RouteHandles, Timings},
+    telemetry::{AccessLine, Case, Met, RouteHandles, Timings, Tried},
 };
 
 /// One request, from its head to its end.
@@ -47,11 +47,15 @@ pub(super) struct Trail {
     pub(super) began: Instant,
     route: Option<usize>,
     target: Option<usize>,
+    /// What nothing could serve it for, and the word for what did instead.
+    fallen: Option<(&'static str, Fault)>,
     /// By which a repeat of it is known; `None` where its client gave it no key.
     key: Option<KeyMark>,
     /// Where the last attempt went.
     pub(super) endpoint: Option<SocketAddr>,
     pub(super) attempts: u32,
+    /// The tries that failed.
+    tries: Vec<Tried>,
     pub(super) timings: Timings,
     pub(super) uploaded: Option<Arc<AtomicU64>>,
     pub(super) downloaded: u64,
@@ -89,9 +93,11 @@ impl Trail {
             began: Instant::now(),
             route: None,
             target: None,
+            fallen: None,
             key: None,
             endpoint: None,
             attempts: 0,
+            tries: Vec::new(),
             timings: Timings::default(),
             uploaded: None,
             downloaded: 0,
@@ -144,9 +150,33 @@ impl Trail {
         repeats
     }
 
+    /// A try that began at `began` failed: remembered for who asks what each met, up to [`MOST_TRIES`].
+    pub(super) fn tried(&mut self, endpoint: Option<SocketAddr>, began: Instant, met: Met) {
+        if self.tries.len() < MOST_TRIES {
+            let after = began.saturating_duration_since(self.began);
+            self.tries
+                .push(Tried::new(endpoint, after, began.elapsed(), met));
+        }
+    }
+
     /// The request goes to the route's target at `index`.
     pub(super) fn takes_target(&mut self, index: usize) {
         self.target = Some(index);
+    }
+
+    /// Which of the route's targets that is.
+    pub(super) const fn target(&self) -> Option<usize> {
+        self.target
+    }
+
+    /// Nothing could serve the request, for `fault`: the route's fallback does, which `word` tells.
+    pub(super) fn falls_back(&mut self, word: &'static str, fault: Fault) {
+        self.fallen = Some((word, fault));
+    }
+
+    /// Whether it went to the fallback.
+    pub(super) const fn fell_back(&self) -> bool {
+        self.fallen.is_some()
     }
 
     /// What is counted of this request, as far as it has come.
@@ -204,8 +234,16 @@ impl Trail {
             }
         }
         handles.finished(status, self.timings.total);
+        let cases = self.entrance.telemetry.cases();
+        let now = self.began + self.timings.total;
+        if handles.is_kept(cases, status, fault, now) {
+            let hash = self.snapshot.config.hash.as_str();
+            let case = Case::of(&self.line(status, fault), self.tries.clone(), hash);
+            cases.keep(case, &mut rand::rng());
+        }
         self.remember_failure(status, fault);
-        if fault.is_some() || self.entrance.pressure.log_sample() {
+        let told = fault.is_some() || self.fell_back();
+        if told || self.entrance.pressure.log_sample() {
             self.entrance.access.write(&self.line(status, fault));
         }
     }
@@ -249,7 +287,8 @@ impl Trail {
             endpoint: self.endpoint,
             attempts: self.attempts,
             status,
-            fault,
+            fault: fault.or(self.fallen.as_ref().map(|(_, fault)| fault)),
+            fallback: self.fallen.as_ref().map(|(word, _)| *word),
             timings: self.timings,
             bytes_in: self
                 .uploaded
@@ -266,6 +305,9 @@ impl Trail {
 const fn is_failure(status: u16) -> bool {
     matches!(status, 429 | 499 | 500..)
 }
+
+/// Most tries of one request that are remembered.
+const MOST_TRIES: usize = 16;
 
 /// What the log shows where there is no route or upstream.
 pub(super) const NONE: &str = "none";

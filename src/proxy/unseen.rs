@@ -34,6 +34,7 @@ pub fn refused(entrance: &Entrance, connection: &ConnectionFacts, fault: &Fault)
         endpoint: None,
         attempts: 0,
         status,
+        fallback: None,
         fault: Some(fault),
         timings: Timings::default(),
         bytes_in: 0,

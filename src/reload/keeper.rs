@@ -1,9 +1,11 @@
 //! The task that owns the live state and makes every snapshot.
 
 mod carry;
+mod named;
 mod probation;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -21,15 +23,19 @@ use tokio_util::{
 
 use self::probation::Probation;
 use super::{
-    Handle, LastReload, Learned, Notes, Status, Trigger, Verdict, handle,
+    Handle, LastReload, Learned, Status, Trigger, Verdict,
+    beside::Beside,
+    handle,
     history::{History, store},
+    hold::{self, Held, Hold},
     memory, needs_restart,
-    order::Order,
-    system::SystemFiles,
+    notes::Notes,
+    order::{Order, Refused},
+    sockets::{Prepared, Sockets},
     traffic::Traffic,
 };
 use crate::{
-    config::{self, ConfigHash, Diagnostics, Loaded},
+    config::{self, ConfigHash, Diagnostics, Files, Loaded},
     snapshot::{ConfigFacts, Ground, Snapshot},
     telemetry::Telemetry,
 };
@@ -59,7 +65,28 @@ pub struct Keeper {
     /// What the file was at the last look.
     seen: Seen,
     /// The files that say how names are resolved.
-    system: SystemFiles,
+    system: Beside,
+    /// The files that the config names.
+    named: Beside,
+    sockets: Arc<dyn Sockets>,
+    held: Held,
+}
+
+/// A config in force that nobody keeps up to date yet.
+#[derive(Debug)]
+pub struct Ready {
+    /// The snapshot in force.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// How others will see the keeper.
+    pub handle: Handle,
+    loaded: Loaded,
+    file: Option<PathBuf>,
+    seen: Seen,
+    ground: Ground,
+    telemetry: Arc<Telemetry>,
+    status: watch::Sender<Status>,
+    history: watch::Sender<Arc<History>>,
+    asked: Asks,
 }
 
 /// A keeper at work.
@@ -70,7 +97,8 @@ pub struct Running {
     /// How others see it.
     pub handle: Handle,
     /// What is written to disk meanwhile.
-    pub notes: Notes,
+    notes: Notes,
+    hold: Hold,
     tasks: TaskTracker,
     stop: DropGuard,
 }
@@ -96,34 +124,34 @@ enum Reading {
 }
 
 /// What others ask of the keeper.
+#[derive(Debug)]
 struct Asks {
     reloads: mpsc::Receiver<Trigger>,
     orders: mpsc::Receiver<Order>,
-    system: mpsc::Receiver<Trigger>,
 }
 
 // === impl Keeper ===
 
 impl Keeper {
-    /// Puts `loaded` into force and keeps it up to date: with `file`, where there is one, and with DNS. What limits and
-    /// the history were before is read from `[history] dir`.
+    /// Puts `loaded`, which was read from `file` where there is one, into force. What limits and the history were before
+    /// is read from `[history] dir`. Nothing follows the file until [`Ready::keep`].
     ///
     /// Must be called within a tokio runtime.
     #[must_use]
-    pub fn start(loaded: Loaded, file: Option<PathBuf>, telemetry: Arc<Telemetry>) -> Running {
-        Self::start_knowing(None, loaded, file, telemetry)
+    pub fn prepare(loaded: Loaded, file: Option<PathBuf>, telemetry: Arc<Telemetry>) -> Ready {
+        Self::prepare_knowing(None, loaded, file, telemetry)
     }
 
     /// The same, where limits begin with what another process `learned`, and not with what is on disk.
     ///
     /// Must be called within a tokio runtime.
     #[must_use]
-    pub fn start_knowing(
+    pub fn prepare_knowing(
         learned: Option<Learned>,
         loaded: Loaded,
         file: Option<PathBuf>,
         telemetry: Arc<Telemetry>,
-    ) -> Running {
+    ) -> Ready {
         let now = Instant::now();
         let kept = loaded.plan.history.dir.clone();
         let mut ground = Ground::new(Arc::clone(&telemetry));
@@ -137,58 +165,41 @@ impl Keeper {
             applied_at: SystemTime::now(),
         };
         let first = ground.adopt(&loaded, config.clone(), now);
-        let snapshot = Arc::new(ArcSwap::from_pointee(first));
         let history = history_of(kept.as_deref(), &loaded, config.applied_at);
         let (history, past) = watch::channel(Arc::new(history));
         let (asks, reloads) = mpsc::channel(ASKS);
         let (orders, ordered) = mpsc::channel(ORDERS);
         let (status, told) = watch::channel(Status { config, last: None });
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        if let Some(file) = file.clone() {
-            tasks.spawn(super::watch::follow(file, asks.clone(), stop.clone()));
-        }
-        let notes = Notes::begun(kept, past.clone(), &snapshot);
-        let traffic = Arc::new(Traffic::new(Arc::clone(&telemetry), now));
-        let handle = Handle {
-            asks,
-            orders,
-            status: told,
-            history: past,
-            traffic: Arc::clone(&traffic),
-            file: handle::shared(file.as_ref()),
-        };
-        let (mut system, system_told) = SystemFiles::new(tasks.clone(), stop.clone());
-        system.follow(ground.system_files());
-        let keeper = Self {
+        Ready {
+            snapshot: Arc::new(ArcSwap::from_pointee(first)),
+            handle: Handle {
+                asks,
+                orders,
+                status: told,
+                history: past,
+                traffic: Arc::new(Traffic::new(Arc::clone(&telemetry), now)),
+                file: handle::shared(file.as_ref()),
+            },
             seen: Seen::at_start(&loaded, file.as_deref()),
+            loaded,
             file,
-            running: loaded,
             ground,
-            snapshot: Arc::clone(&snapshot),
             telemetry,
             status,
             history,
-            traffic,
-            probation: None,
-            doubted: None,
-            system,
-        };
-        let asked = Asks {
-            reloads,
-            orders: ordered,
-            system: system_told,
-        };
-        tasks.spawn(keeper.keep(asked, stop.clone()));
-        Running {
-            snapshot,
-            handle,
-            notes,
-            tasks,
-            stop: stop.drop_guard(),
+            asked: Asks {
+                reloads,
+                orders: ordered,
+            },
         }
     }
 
-    async fn keep(mut self, mut asked: Asks, stop: CancellationToken) {
+    async fn keep(
+        mut self,
+        mut asked: Asks,
+        [mut system, mut named]: [mpsc::Receiver<Trigger>; 2],
+        stop: CancellationToken,
+    ) {
         let names = self.ground.names_changed();
         let mut sweep = tokio::time::interval(SWEEP);
         let mut look = tokio::time::interval(Probation::LOOK);
@@ -196,14 +207,23 @@ impl Keeper {
             tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         loop {
+            let held = self.held.look();
             tokio::select! {
                 biased; // stop first; what the operator says before what DNS says; housekeeping last
                 () = stop.cancelled() => return self.ground.stop(),
-                Some(order) = asked.orders.recv() => self.carry_out(order).await,
-                Some(trigger) = asked.reloads.recv() => self.reload(trigger).await,
-                Some(_) = asked.system.recv() => self.ground.look_at_system(),
+                () = self.held.changed() => {}
+                Some(order) = asked.orders.recv() => {
+                    if held {
+                        order.refuse(Refused::Busy);
+                    } else {
+                        self.carry_out(order).await;
+                    }
+                },
+                Some(trigger) = asked.reloads.recv(), if !held => self.reload(trigger).await,
+                Some(_) = named.recv(), if !held => self.look_at_named().await,
+                Some(_) = system.recv() => self.ground.look_at_system(),
                 () = names.notified() => self.swap(self.snapshot.load().config.clone()),
-                _ = look.tick(), if self.probation.is_some() => self.look_at_probation().await,
+                _ = look.tick(), if self.probation.is_some() && !held => self.look_at_probation().await,
                 _ = sweep.tick() => self.sweep(),
             }
         }
@@ -222,9 +242,10 @@ impl Keeper {
         };
         // Disks can be slow, and a request never waits for a loop.
         let last = std::mem::take(&mut self.seen);
+        let before = self.running.files.clone();
         let look = move || {
             let known = (trigger != Trigger::Signal).then_some(&last);
-            let reading = Reading::of(&file, known);
+            let reading = Reading::of(&file, known, &before);
             (last, reading)
         };
         match tokio::task::spawn_blocking(look).await {
@@ -267,8 +288,13 @@ impl Keeper {
         if !fixed.is_empty() {
             return Verdict::NeedsRestart(fixed);
         }
-        self.put_into_force(next, trigger);
-        Verdict::Applied
+        match self.sockets.prepare(&next) {
+            Ok(sockets) => {
+                self.put_into_force(next, sockets, trigger);
+                Verdict::Applied
+            }
+            Err(why) => Verdict::Unprepared(why),
+        }
     }
 
     fn is_running(&self, next: &Loaded) -> bool {
@@ -276,8 +302,8 @@ impl Keeper {
         next.hash == self.running.hash && same_files
     }
 
-    /// Swaps to `next`, of which nothing can be wrong any more.
-    fn put_into_force(&mut self, next: Loaded, trigger: Trigger) {
+    /// Swaps to `next`, of which nothing can be wrong any more, and then to its `sockets`.
+    fn put_into_force(&mut self, next: Loaded, sockets: Box<dyn Prepared>, trigger: Trigger) {
         let revision = self.snapshot.load().config.revision.saturating_add(1);
         let config = ConfigFacts {
             hash: next.hash.clone(),
@@ -294,6 +320,11 @@ impl Keeper {
         });
         let before = std::mem::replace(&mut self.running, next);
         self.swap(config);
+        sockets.make();
+        self.named.follow(self.running.named_files());
+        if before.files.troubles != self.running.files.troubles {
+            self.tell_troubles();
+        }
         self.probation = self.begin_probation(before, trigger);
     }
 
@@ -347,9 +378,74 @@ fn history_of(dir: Option<&Path>, loaded: &Loaded, at: SystemTime) -> History {
     history
 }
 
+// === impl Ready ===
+
+impl Ready {
+    /// Keeps the config up to date from now on: with its file, with DNS, and with what others ask. `sockets` are asked
+    /// and told of every change.
+    #[must_use]
+    pub fn keep(self, sockets: Arc<dyn Sockets>) -> Running {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        if let Some(file) = self.file.clone() {
+            let asks = self.handle.asks.clone();
+            let file = BTreeSet::from([file]);
+            tasks.spawn(super::watch::follow(file, asks, stop.clone()));
+        }
+        let dir = self.loaded.plan.history.dir.clone();
+        let notes = Notes::begun(dir, self.handle.history.clone(), &self.snapshot);
+        let (hold, held) = hold::pair();
+        let (mut system, system_told) = Beside::new(tasks.clone(), stop.clone());
+        system.follow(self.ground.system_files());
+        let (mut named, named_told) = Beside::new(tasks.clone(), stop.clone());
+        named.follow(self.loaded.named_files());
+        let keeper = Keeper {
+            file: self.file,
+            running: self.loaded,
+            ground: self.ground,
+            snapshot: Arc::clone(&self.snapshot),
+            telemetry: self.telemetry,
+            status: self.status,
+            history: self.history,
+            traffic: Arc::clone(&self.handle.traffic),
+            probation: None,
+            doubted: None,
+            seen: self.seen,
+            system,
+            named,
+            sockets,
+            held,
+        };
+        tasks.spawn(keeper.keep(self.asked, [system_told, named_told], stop.clone()));
+        Running {
+            snapshot: self.snapshot,
+            handle: self.handle,
+            notes,
+            hold,
+            tasks,
+            stop: stop.drop_guard(),
+        }
+    }
+}
+
 // === impl Running ===
 
 impl Running {
+    /// Changes no config and writes nothing to disk from now on, after the last words: another process is about to do
+    /// both. What the file says meanwhile is put off.
+    ///
+    /// # Cancel safety
+    /// The last words are written, unawaited; [`resume`](Self::resume) undoes it.
+    pub async fn pause(&self) {
+        self.hold.begin().await;
+        self.notes.pause().await;
+    }
+
+    /// Nothing came of the other process: goes on.
+    pub fn resume(&self) {
+        self.notes.begin();
+        self.hold.end();
+    }
+
     /// Ends the keeper and its loops, and writes down what is to outlive them. The last snapshot stays in force for
     /// what still runs.
     ///
@@ -366,14 +462,15 @@ impl Running {
 // === impl Reading ===
 
 impl Reading {
-    /// Looks at `file`, and reads it unless its bytes are those of `last`. Blocks.
-    fn of(file: &Path, last: Option<&Seen>) -> Self {
+    /// Looks at `file`, and reads it unless its bytes are those of `last`. What its named files held `before` stays where
+    /// they are wrong. Blocks.
+    fn of(file: &Path, last: Option<&Seen>, before: &Files) -> Self {
         let seen = Seen::of(file);
         match last {
             Some(last) if last.hash == seen.hash && last.stamp == seen.stamp => Self::AsBefore,
             Some(last) if last.hash == seen.hash => Self::Touched(seen),
             _ => Self::New {
-                loaded: Box::new(config::read(file)),
+                loaded: Box::new(config::read_after(file, before)),
                 seen,
             },
         }

@@ -1,29 +1,34 @@
-//! Changing the config while it runs: watch, read, compile, adopt, swap; and taking it back.
+//! Changing the config while it runs: watch, read, compile, prepare sockets, adopt, swap; and taking it back.
 //!
 //! All or nothing: a file that does not compile leaves the running one in force, and is told with its line.
 //! One task ([`Keeper`]) owns the live state and makes every snapshot, so that none is ever half of two.
 
+mod beside;
 mod disk;
 mod guard;
 mod handle;
 mod history;
+mod hold;
 mod keeper;
 mod memory;
 mod notes;
 mod order;
 mod restart;
+mod sockets;
 mod status;
-mod system;
 mod traffic;
 mod watch;
 
 pub use guard::{Finding, Suspect, judge};
 pub use handle::{Compared, Handle, NotCompared};
 pub use history::{Entry, History, MOST_ENTRIES, Outcome};
-pub use keeper::{Keeper, Running};
+pub use keeper::{Keeper, Ready, Running};
 pub use memory::Learned;
-pub use notes::Notes;
 pub use order::{Answer, Refused, Try};
 pub use restart::needs_restart;
+pub use sockets::{Prepared, Sockets, Unprepared};
 pub use status::{LastReload, Status, Trigger, Verdict};
 pub use traffic::{Counts, Traffic};
+
+#[cfg(test)]
+mod tests;

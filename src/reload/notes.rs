@@ -21,7 +21,7 @@ use crate::snapshot::Snapshot;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Notes {
+pub(super) struct Notes {
     dir: Option<PathBuf>,
     history: watch::Receiver<Arc<History>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
@@ -59,7 +59,7 @@ impl Notes {
     }
 
     /// Writes from now on, where there is a folder. Needs a tokio runtime.
-    pub fn begin(&self) {
+    pub(super) fn begin(&self) {
         let mut state = self.state.lock();
         let (Some(dir), false) = (&self.dir, matches!(*state, State::Written { .. })) else {
             return;
@@ -76,7 +76,7 @@ impl Notes {
     ///
     /// # Cancel safety
     /// The last words are written, unawaited.
-    pub async fn pause(&self) {
+    pub(super) async fn pause(&self) {
         let state = std::mem::replace(&mut *self.state.lock(), State::Paused);
         if let State::Written { tasks, stop } = state {
             drop(stop);
@@ -90,49 +90,5 @@ impl Notes {
         if !matches!(*self.state.lock(), State::Paused) {
             self.pause().await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{path::Path, time::Duration};
-
-    use crate::{config, reload::Keeper, telemetry::Telemetry};
-
-    const CONFIG: &str = "[history]\ndir = \"kept\"\n[[listeners]]\nbind = \"127.0.0.1:0\"\n[[routes]]\nrespond = { status = 200 }\n";
-
-    fn written(dir: &Path) -> bool {
-        dir.join("kept/history.json").exists() && dir.join("kept/limits.json").exists()
-    }
-
-    #[tokio::test]
-    async fn a_pause_writes_once_more_and_then_nothing_until_they_begin_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path();
-        let loaded = config::parse(CONFIG, &dir.join("tidegate.toml")).unwrap();
-        let running = Keeper::start(loaded, None, Telemetry::new());
-        running.notes.pause().await;
-        assert!(written(dir), "the last words before the pause");
-        std::fs::remove_dir_all(dir.join("kept")).unwrap();
-        running.notes.pause().await;
-        assert!(!written(dir), "a paused one writes nothing");
-        running.notes.begin();
-        running.notes.begin();
-        running.stop().await;
-        assert!(written(dir), "it began again");
-    }
-
-    #[tokio::test]
-    async fn who_ends_while_paused_leaves_the_folder_to_the_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path();
-        let loaded = config::parse(CONFIG, &dir.join("tidegate.toml")).unwrap();
-        let running = Keeper::start(loaded, None, Telemetry::new());
-        running.notes.pause().await;
-        std::fs::remove_dir_all(dir.join("kept")).unwrap();
-        tokio::time::timeout(Duration::from_secs(20), running.stop())
-            .await
-            .unwrap();
-        assert!(!written(dir));
     }
 }

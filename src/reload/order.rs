@@ -5,7 +5,7 @@ use std::{fmt, io, path::Path, sync::Arc};
 use tokio::sync::oneshot;
 
 use super::{
-    Trigger,
+    Trigger, Unprepared,
     disk::{self, Readable},
 };
 use crate::{
@@ -63,6 +63,8 @@ pub enum Refused {
     Wrong(Box<Diagnostics>),
     /// It changes something that only a restart can.
     NeedsRestart(Vec<&'static str>),
+    /// A socket that it wants cannot be had.
+    Unprepared(Unprepared),
     /// There is no config file.
     NoFile,
     /// The config file is a link, which somebody else manages.
@@ -108,6 +110,15 @@ pub(super) fn write(file: &Path, text: &str, holds: &Holds) -> Result<(), Refuse
     disk::replace(file, text.as_bytes(), Readable::AsBefore).map_err(|error| Refused::of(&error))
 }
 
+// === impl Order ===
+
+impl Order {
+    /// Does nothing of it, and says why.
+    pub(super) fn refuse(self, why: Refused) {
+        drop(self.reply.send(Err(why)));
+    }
+}
+
 // === impl Asked ===
 
 impl Asked {
@@ -142,6 +153,7 @@ impl fmt::Display for Refused {
                 "a change of {} needs a restart: change the file and start anew",
                 what.join(", ")
             ),
+            Self::Unprepared(why) => why.fmt(f),
             Self::NoFile => f.write_str("the config is embedded: there is no file to write"),
             Self::Link => f.write_str(
                 "the config file is a link, which something else manages: change it there",

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::Unprepared;
 use crate::{config::Diagnostics, snapshot::ConfigFacts, telemetry::ReloadResult};
 
 /// The state of the config, as the API and the log tell it.
@@ -57,6 +58,8 @@ pub enum Verdict {
     Rejected(Diagnostics),
     /// It changes something that only a restart can, named here.
     NeedsRestart(Vec<&'static str>),
+    /// A socket that it wants cannot be had; the sentence says which, and why.
+    Unprepared(Unprepared),
     /// It was taken back for this reason, and is still what the file holds, which could not be written.
     TakenBack(String),
 }
@@ -68,9 +71,10 @@ impl Verdict {
         match self {
             Self::Applied => ReloadResult::Applied,
             Self::Unchanged => ReloadResult::Unchanged,
-            Self::Rejected(_) | Self::NeedsRestart(_) | Self::TakenBack(_) => {
-                ReloadResult::Rejected
-            }
+            Self::Rejected(_)
+            | Self::NeedsRestart(_)
+            | Self::Unprepared(_)
+            | Self::TakenBack(_) => ReloadResult::Rejected,
         }
     }
 
@@ -85,7 +89,11 @@ impl Verdict {
     pub fn error_line(&self) -> Option<u32> {
         match self {
             Self::Rejected(errors) => errors.first_line(),
-            Self::Applied | Self::Unchanged | Self::NeedsRestart(_) | Self::TakenBack(_) => None,
+            Self::Applied
+            | Self::Unchanged
+            | Self::NeedsRestart(_)
+            | Self::Unprepared(_)
+            | Self::TakenBack(_) => None,
         }
     }
 
@@ -98,6 +106,7 @@ impl Verdict {
             Self::NeedsRestart(what) => {
                 Some(format!("a change of {} needs a restart", what.join(", ")))
             }
+            Self::Unprepared(why) => Some(why.to_string()),
             Self::TakenBack(why) => Some(format!("taken back, and the file still holds it: {why}")),
         }
     }

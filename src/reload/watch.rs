@@ -1,4 +1,4 @@
-//! Noticing that the file changed, however it was changed.
+//! Noticing that a file changed, however it was changed.
 //!
 //! Editors rename over it, Kubernetes swaps a symlink two directories up, a bind mount shows no event at all.
 //! So every directory on the way to the file is watched, links resolved anew after each event; the content
@@ -28,10 +28,14 @@ const POLL: Duration = Duration::from_secs(5);
 /// How many links are followed on the way to the file.
 const MAX_LINKS: usize = 16;
 
-/// Asks for a reload on `out` whenever `file` may have changed, until `stop`.
-pub(super) async fn follow(file: PathBuf, out: mpsc::Sender<Trigger>, stop: CancellationToken) {
+/// Tells `out` whenever one of `files` may have changed, until `stop`.
+pub(super) async fn follow(
+    files: BTreeSet<PathBuf>,
+    out: mpsc::Sender<Trigger>,
+    stop: CancellationToken,
+) {
     let (seen, mut events) = mpsc::channel(1);
-    let mut watched = Watched::start(&file, seen);
+    let mut watched = Watched::start(&files, seen);
     let mut poll = tokio::time::interval_at(Instant::now() + POLL, POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -40,11 +44,11 @@ pub(super) async fn follow(file: PathBuf, out: mpsc::Sender<Trigger>, stop: Canc
             () = stop.cancelled() => return,
             Some(()) = events.recv() => {
                 settle(&mut events).await;
-                watched.follow_links(&file);
+                watched.follow_links(&files);
                 Trigger::File
             }
             _ = poll.tick() => {
-                watched.follow_links(&file);
+                watched.follow_links(&files);
                 Trigger::Poll
             }
         };
@@ -73,8 +77,8 @@ struct Watched {
 }
 
 impl Watched {
-    /// Watches the way to `file`. Where the system gives no events, says so once and leaves it to the poll.
-    fn start(file: &Path, seen: mpsc::Sender<()>) -> Self {
+    /// Watches the way to `files`. Where the system gives no events, says so once and leaves it to the poll.
+    fn start(files: &BTreeSet<PathBuf>, seen: mpsc::Sender<()>) -> Self {
         let notify = move |event: notify::Result<notify::Event>| {
             let matters = event.is_ok_and(|event| !event.kind.is_access()) || seen.is_closed();
             if matters {
@@ -82,22 +86,22 @@ impl Watched {
             }
         };
         let watcher = notify::recommended_watcher(notify)
-            .map_err(|error| tracing::warn!(%error, "no file events here: the config is looked at every few seconds"))
+            .map_err(|error| tracing::warn!(%error, "no file events here: files are looked at every few seconds"))
             .ok();
         let mut watched = Self {
             watcher,
             directories: BTreeSet::new(),
         };
-        watched.follow_links(file);
+        watched.follow_links(files);
         watched
     }
 
-    /// Watches the directories that lead to `file` now, and no other.
-    fn follow_links(&mut self, file: &Path) {
+    /// Watches the directories that lead to `files` now, and no other.
+    fn follow_links(&mut self, files: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        let now = way_to(file);
+        let now: BTreeSet<_> = files.iter().flat_map(|file| way_to(file)).collect();
         for gone in self.directories.difference(&now) {
             let _ = watcher.unwatch(gone); // it may be gone itself
         }
@@ -110,7 +114,7 @@ impl Watched {
                     kept.insert(directory);
                 }
                 Err(error) if fresh => {
-                    tracing::warn!(%error, directory = %directory.display(), "cannot watch a directory of the config");
+                    tracing::warn!(%error, directory = %directory.display(), "cannot watch a directory on the way to a file");
                 }
                 Err(_) => {}
             }

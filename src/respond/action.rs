@@ -7,6 +7,9 @@ use http::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::fields::put_retry_after;
+use crate::fault::Fault;
+
 /// What of a client's path or query may not stand in `Location` as it is. Browsers read `\` as `/`.
 const UNSAFE: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -34,6 +37,25 @@ pub fn fixed(status: StatusCode, body: Bytes) -> Response<Bytes> {
     headers.insert(CONTENT_TYPE, text);
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+/// What a route says when nothing else can serve, for `fault`. With 503 it tells when to come back.
+#[must_use]
+pub fn sorry(
+    status: StatusCode,
+    content_type: Option<&HeaderValue>,
+    body: Bytes,
+    fault: &Fault,
+) -> Response<Bytes> {
+    let mut response = fixed(status, body);
+    let headers = response.headers_mut();
+    if let (Some(content_type), true) = (content_type, headers.contains_key(CONTENT_TYPE)) {
+        headers.insert(CONTENT_TYPE, content_type.clone());
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        put_retry_after(headers, fault);
+    }
     response
 }
 

@@ -60,6 +60,12 @@ pub(super) fn put_hints(headers: &mut HeaderMap, fault: &Fault) {
     }
 }
 
+/// When to come back, where a page of the operator's says 503 for `fault`.
+pub(super) fn put_retry_after(headers: &mut HeaderMap, fault: &Fault) {
+    let wait = fault.retry_after.unwrap_or(Duration::from_secs(1));
+    headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+}
+
 /// How long the client should wait. 429 and 503 always say so: a second, where nothing better is known.
 pub(super) fn wait(fault: &Fault) -> Option<Duration> {
     let always = matches!(fault.facts().status.as_u16(), 429 | 503);

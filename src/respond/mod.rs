@@ -13,7 +13,7 @@ mod problem;
 mod ready;
 mod render;
 
-pub use action::{fixed, redirect};
+pub use action::{fixed, redirect, sorry};
 pub use render::{Ask, body_for, render};
 
 #[cfg(test)]

@@ -8,9 +8,10 @@
 //! | the same, through a restart | upstream name and address | where `[history] dir` is set and it is less than an hour ago: the limit begins where it was, and is believed the less the longer ago that is |
 //! | share of places, baseline of a route | upstream name and route name | kept; another `share` holds from the next place on |
 //! | idempotency keys that failed lately | route name | kept |
-//! | retry budget, round-robin cursor | upstream name | kept |
+//! | retry budget, round-robin cursors, whether traffic is told to go to another group | upstream name | kept |
 //! | what was asked of limits, what they came to | as the limits | kept; another `key` or `mode` starts anew |
-//! | health, ejection, slow start, in-flight | upstream name and address | kept |
+//! | health by checks, its streak, the last error, degraded or not | upstream name and address | kept, in another group too; other settings hold from the next check on, which comes within a second; without checks it is forgotten |
+//! | ejection, slow start, in-flight | upstream name and address | kept, in another group too |
 //! | connections | upstream name and address | kept, unless what is spoken over them changed |
 //! | DNS answers | name, what it is asked for, and of whom | kept; another `[dns]`, or other servers, are asked anew, and the old answer serves until then |
 
@@ -27,6 +28,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     checks::Checks,
+    fallback::FallbackLive,
     gates::Gates,
     lookups::Lookups,
     named::Named,
@@ -36,7 +38,10 @@ use super::{
 };
 use crate::{
     admission::{FailedKeys, RateLimit, Remembered, RouteNumber},
-    config::{ActionPlan, EndpointPlan, EndpointSource, Files, Loaded, RoutePlan, UpstreamPlan},
+    config::{
+        ActionPlan, EndpointPlan, EndpointSource, FallbackPlan, Files, HealthPlan, Loaded,
+        RoutePlan, UpstreamPlan,
+    },
     names::{EndpointId, LimitId, RouteName, UpstreamName},
     pool::{Endpoint, Registry, Seat, Seats},
     route,
@@ -117,7 +122,7 @@ impl Ground {
             .plan
             .routes
             .iter()
-            .map(|plan| self.route(plan, &indices, &numbers, &mut limits, now))
+            .map(|plan| self.route(plan, &loaded.files, &indices, &numbers, &mut limits, now))
             .collect();
         self.limits = limits;
         let failed_keys = |route: &RouteLive| {
@@ -133,7 +138,7 @@ impl Ground {
             table: route::Table::new(&loaded.plan.routes),
             plan: Arc::new(loaded.plan.clone()),
             routes,
-            certificates: loaded.files.listeners.clone(),
+            certificates: loaded.files.certificates.clone(),
             upstreams,
         };
         self.endpoints.retire(&snapshot.endpoints().collect(), now);
@@ -168,7 +173,7 @@ impl Ground {
             Arc::clone(&seats),
             ids().map(|id| kept.gate.lane(id)).collect(),
             plan.balance,
-            Arc::clone(&kept.turn),
+            Arc::clone(&kept.turns),
         ));
         self.gates.follow(&plan.name, &roster);
         kept.gate.follow(Arc::clone(&roster) as _, &ids().collect());
@@ -176,7 +181,8 @@ impl Ground {
             plan: Arc::clone(plan),
             gate: kept.gate,
             budget: kept.budget,
-            turn: kept.turn,
+            turns: kept.turns,
+            spill: kept.spill,
             connector: kept.connector,
             found: kept.found,
             seats: Arc::clone(&seats),
@@ -190,16 +196,18 @@ impl Ground {
     /// endpoints.
     fn seats(&self, plan: &UpstreamPlan, names: &[Option<Named>]) -> Seats {
         let mut seats = BTreeMap::new();
-        let mut add = |address: SocketAddr, seat: &dyn Fn(Arc<Endpoint>) -> Seat| {
+        let mut add = |address: SocketAddr, group, seat: &dyn Fn(Arc<Endpoint>) -> Seat| {
             let id = EndpointId::new(plan.name.clone(), address);
             seats
                 .entry(id)
-                .or_insert_with_key(|id| seat(self.endpoints.get_or_new(id)));
+                .or_insert_with_key(|id| seat(self.endpoints.get_or_new(id)).in_group(group));
         };
-        for (EndpointPlan { source, weight }, named) in plan.endpoints.iter().zip(names) {
-            let weight = *weight;
+        for (endpoint, named) in plan.endpoints.iter().zip(names) {
+            let (source, weight, group) = (&endpoint.source, endpoint.weight, endpoint.group);
             if let EndpointSource::Address(address) = source {
-                add(*address, &|endpoint| Seat::new(endpoint, weight, None));
+                add(*address, group, &|endpoint| {
+                    Seat::new(endpoint, weight, None)
+                });
                 continue;
             }
             let Some(named) = named else {
@@ -210,14 +218,14 @@ impl Ground {
                 match (source, &host.service) {
                     (EndpointSource::Dns { name, port }, _) => {
                         let address = SocketAddr::new(host.address, *port);
-                        add(address, &|endpoint| {
+                        add(address, group, &|endpoint| {
                             Seat::new(endpoint, weight, Some(&**name))
                         });
                     }
                     (EndpointSource::Srv { name }, Some(service)) => {
                         let weight = shares.weight(service, weight);
                         let address = SocketAddr::new(host.address, service.port);
-                        add(address, &|endpoint| {
+                        add(address, group, &|endpoint| {
                             Seat::new(endpoint, weight, Some(&*service.target))
                                 .of_service(name, service.priority)
                         });
@@ -226,36 +234,48 @@ impl Ground {
                 }
             }
         }
+        let degraded_share = plan.health.as_ref().map(HealthPlan::degraded_share);
         Seats::new(seats.into_values(), plan.panic_threshold, plan.slow_start)
+            .with_degraded_share(degraded_share.unwrap_or(1.0))
+            .with_groups(&plan.groups, plan.overprovisioning)
     }
 
     fn route(
         &self,
         plan: &Arc<RoutePlan>,
+        files: &Files,
         indices: &BTreeMap<&UpstreamName, usize>,
         numbers: &Numbers,
         limits: &mut HashMap<LimitId, Arc<RateLimit>>,
         now: Instant,
     ) -> RouteLive {
-        let handles = |upstream| {
+        let handles = |upstream: Option<&UpstreamName>| {
             self.telemetry
                 .route(Some(&plan.name), upstream, plan.priority)
         };
-        let targets = match &plan.action {
+        let target = |name: &UpstreamName| {
+            let upstream = *indices.get(name)?;
+            let route = numbers.get(&(upstream, plan.name.clone()));
+            Some(Target {
+                upstream,
+                route: route.copied().unwrap_or_default(),
+                handles: handles(Some(name)),
+            })
+        };
+        let mut targets: Vec<_> = match &plan.action {
             ActionPlan::Forward(split) => split
                 .iter()
-                .filter_map(|share| {
-                    let upstream = *indices.get(&share.upstream)?;
-                    let route = numbers.get(&(upstream, plan.name.clone()));
-                    Some(Target {
-                        upstream,
-                        route: route.copied().unwrap_or_default(),
-                        handles: handles(Some(&share.upstream)),
-                    })
-                })
+                .filter_map(|share| target(&share.upstream))
                 .collect(),
             ActionPlan::Respond { .. } | ActionPlan::Redirect { .. } => Vec::new(),
         };
+        let fallback = FallbackLive::of(plan, files, &self.telemetry, targets.len());
+        targets.extend(
+            plan.fallback
+                .as_ref()
+                .and_then(FallbackPlan::upstream)
+                .and_then(target),
+        );
         let rates = plan.rate_limits.iter().map(|limit| {
             let id = LimitId {
                 route: plan.name.clone(),
@@ -275,6 +295,7 @@ impl Ground {
             failed_keys: failed_keys.unwrap_or_else(|| Arc::new(FailedKeys::new(now))),
             plan: Arc::clone(plan),
             targets,
+            fallback,
             handles: handles(None),
         }
     }
@@ -289,14 +310,24 @@ fn number_routes(routes: &[Arc<RoutePlan>], upstreams: &[Arc<UpstreamLive>]) -> 
     for (index, upstream) in upstreams.iter().enumerate() {
         let named: Vec<_> = routes
             .iter()
-            .filter(|route| forwards_to(route, &upstream.plan.name))
-            .map(|route| (route.name.clone(), route.share.map(NonZeroU32::get)))
+            .filter(|route| may_use(route, &upstream.plan.name))
+            .map(|route| {
+                // Where it only falls back to, its share does not count.
+                let own = forwards_to(route, &upstream.plan.name);
+                let share = route.share.filter(|_| own).map(NonZeroU32::get);
+                (route.name.clone(), share)
+            })
             .collect();
         let given = upstream.gate.routes(&named);
         let keys = named.into_iter().map(|(name, _)| (index, name));
         numbers.extend(keys.zip(given));
     }
     numbers
+}
+
+fn may_use(route: &RoutePlan, upstream: &UpstreamName) -> bool {
+    let fallback = route.fallback.as_ref().and_then(FallbackPlan::upstream);
+    forwards_to(route, upstream) || fallback == Some(upstream)
 }
 
 fn forwards_to(route: &RoutePlan, upstream: &UpstreamName) -> bool {

@@ -8,10 +8,10 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::{Found, Roster};
+use super::{Found, Roster, Spill};
 use crate::{
     admission::{Gate, Remembered, RetryBudget},
-    balance::Turn,
+    balance::Turns,
     config::{Files, UpstreamPlan},
     names::UpstreamName,
     telemetry::UpstreamHandles,
@@ -40,13 +40,14 @@ struct Entry {
     /// Ends the loop in which the gate's limits are learned.
     _learns: DropGuard,
     budget: Arc<RetryBudget>,
-    turn: Arc<Turn>,
+    turns: Arc<Turns>,
+    spill: Arc<Spill>,
     connector: Arc<Connector>,
     found: Arc<Found>,
     /// The endpoints in force, once there is a snapshot with them.
     roster: Option<Arc<Roster>>,
     plan: Arc<UpstreamPlan>,
-    files: [u8; 32],
+    files: Option<[u8; 32]>,
 }
 
 /// What the next snapshot gets.
@@ -54,7 +55,8 @@ struct Entry {
 pub(super) struct Kept {
     pub(super) gate: Arc<Gate>,
     pub(super) budget: Arc<RetryBudget>,
-    pub(super) turn: Arc<Turn>,
+    pub(super) turns: Arc<Turns>,
+    pub(super) spill: Arc<Spill>,
     pub(super) connector: Arc<Connector>,
     pub(super) found: Arc<Found>,
 }
@@ -80,6 +82,7 @@ impl Gates {
         now: Instant,
     ) -> Kept {
         let tls = files.upstreams.get(&plan.name).cloned();
+        let print = files.print_of(&plan.name);
         let (tasks, before) = (&self.tasks, &mut self.before);
         let entry = self.of.entry(plan.name.clone()).or_insert_with(|| {
             let gate = Arc::new(Gate::new(&plan.name, &plan.concurrency));
@@ -90,15 +93,16 @@ impl Gates {
                 gate,
                 _learns: stop.drop_guard(),
                 budget: RetryBudget::new(),
-                turn: Arc::default(),
+                turns: Arc::default(),
+                spill: Arc::default(),
                 connector: Arc::new(Connector::new(plan, tls.clone(), Arc::clone(handles))),
                 found: Arc::new(Found::new(plan.concurrency.mode, now)),
                 roster: None,
                 plan: Arc::clone(plan),
-                files: files.fingerprint,
+                files: print,
             }
         });
-        let named = if entry.files == files.fingerprint {
+        let named = if entry.files == print {
             NamedFiles::Same
         } else {
             NamedFiles::Changed
@@ -113,11 +117,12 @@ impl Gates {
             entry.gate.reshape(&plan.concurrency);
         }
         entry.plan = Arc::clone(plan);
-        entry.files = files.fingerprint;
+        entry.files = print;
         Kept {
             gate: Arc::clone(&entry.gate),
             budget: Arc::clone(&entry.budget),
-            turn: Arc::clone(&entry.turn),
+            turns: Arc::clone(&entry.turns),
+            spill: Arc::clone(&entry.spill),
             connector: Arc::clone(&entry.connector),
             found: Arc::clone(&entry.found),
         }

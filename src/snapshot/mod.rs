@@ -6,18 +6,22 @@
 
 mod adopt;
 mod checks;
+mod fallback;
 mod found;
 mod gates;
 mod lookups;
 mod named;
 mod roster;
 mod services;
+mod spill;
 mod standing;
 mod whole;
 
 pub use crate::admission::{FORGOTTEN, Remembered};
 pub use adopt::Ground;
+pub use fallback::{FallbackLive, FallsTo};
 pub use found::Found;
 pub use named::{NameLive, Named};
 pub use roster::{Besides, Roster};
+pub use spill::Spill;
 pub use whole::{ConfigFacts, RouteLive, Snapshot, Target, UpstreamLive};

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use rand::RngExt as _;
 use tokio::time::Instant;
 
 use crate::{
     admission::{Lane, Pick, Picked},
-    balance::{self, Candidates, EndpointView, Turn},
+    balance::{self, Candidates, EndpointView, Turns},
     config::BalancePolicy,
     pool::{Seats, SeatsAt},
 };
@@ -17,7 +18,7 @@ pub struct Roster {
     seats: Arc<Seats>,
     lanes: Box<[Arc<Lane>]>,
     policy: BalancePolicy,
-    turn: Arc<Turn>,
+    turns: Arc<Turns>,
 }
 
 /// The roster without those that were tried, as long as another can serve.
@@ -46,13 +47,13 @@ impl Roster {
         seats: Arc<Seats>,
         lanes: Box<[Arc<Lane>]>,
         policy: BalancePolicy,
-        turn: Arc<Turn>,
+        turns: Arc<Turns>,
     ) -> Self {
         Self {
             seats,
             lanes,
             policy,
-            turn,
+            turns,
         }
     }
 
@@ -72,17 +73,22 @@ impl Roster {
         tried: &[usize],
         free: &dyn Fn(&Lane, f32) -> bool,
     ) -> Option<Picked<'_>> {
-        let candidates = Free {
-            seats: self.seats.at_besides(Instant::now(), tried),
-            lanes: &self.lanes,
-            tried,
-            free,
-        };
-        let seat = balance::pick(self.policy, &self.turn, &candidates, &mut rand::rng())?;
-        Some(Picked {
-            lane: self.lanes.get(seat)?,
-            seat,
-            share: candidates.seats.share(seat),
+        let mut rng = rand::rng();
+        let mut groups = self.seats.choices(Instant::now(), tried, rng.random());
+        groups.find_map(|seats| {
+            let candidates = Free {
+                seats,
+                lanes: &self.lanes,
+                tried,
+                free,
+            };
+            let turn = self.turns.of(seats.group());
+            let seat = balance::pick(self.policy, turn, &candidates, &mut rng)?;
+            Some(Picked {
+                lane: self.lanes.get(seat)?,
+                seat,
+                share: seats.share(seat),
+            })
         })
     }
 }
@@ -105,17 +111,11 @@ impl Pick for Roster {
 
 // === impl Besides ===
 
-impl Besides<'_> {
-    /// Whether one that was not tried can serve, with a free place or without.
-    fn another_can_serve(&self) -> bool {
-        let seats = self.roster.seats.at(Instant::now());
-        (0..seats.len()).any(|seat| !self.tried.contains(&seat) && seats.view(seat).can_serve)
-    }
-}
-
 impl Pick for Besides<'_> {
     fn pick(&self, free: &dyn Fn(&Lane, f32) -> bool) -> Option<Picked<'_>> {
-        let tried = if self.another_can_serve() {
+        let seats = &self.roster.seats;
+        // With a free place or without.
+        let tried = if seats.another_can_serve(self.tried, Instant::now()) {
             self.tried
         } else {
             &[]

@@ -1,13 +1,13 @@
 //! What a request reads, once, when it arrives.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
-use super::{Found, Named, Roster};
+use super::{FallbackLive, Found, Named, Roster, Spill};
 use crate::{
     admission::{FailedKeys, Gate, RateLimit, Remembered, RetryBudget, RouteNumber},
-    balance::Turn,
-    config::{ConfigHash, Plan, RoutePlan, UpstreamPlan},
-    names::{EndpointId, ListenerName, UpstreamName},
+    balance::Turns,
+    config::{CertificateFacts, ConfigHash, Plan, RoutePlan, UpstreamPlan},
+    names::{EndpointId, UpstreamName},
     pool::Seats,
     resolve::Answer,
     route,
@@ -27,7 +27,7 @@ pub struct Snapshot {
     /// In the order of [`Plan::routes`]: what [`Self::table`] finds is an index into it.
     pub routes: Vec<RouteLive>,
     /// What listeners that speak TLS show to clients.
-    pub certificates: BTreeMap<ListenerName, Arc<rustls::ServerConfig>>,
+    pub certificates: Vec<CertificateFacts>,
     /// Ordered by name: a [`Target`] holds an index into it.
     pub upstreams: Vec<Arc<UpstreamLive>>,
 }
@@ -52,8 +52,11 @@ pub struct RouteLive {
     pub limits: Vec<Arc<RateLimit>>,
     /// The idempotency keys of its requests that were refused or failed lately.
     pub failed_keys: Arc<FailedKeys>,
-    /// Where its requests go; empty where the route answers by itself.
+    /// Where its requests go, and last the upstream of its fallback where it has one; empty where the route answers
+    /// by itself.
     pub targets: Vec<Target>,
+    /// What is answered when nothing else can serve.
+    pub fallback: Option<FallbackLive>,
     /// What is counted of requests that reached the route but no upstream.
     pub handles: Arc<RouteHandles>,
 }
@@ -78,8 +81,10 @@ pub struct UpstreamLive {
     pub gate: Arc<Gate>,
     /// How many retries it may get.
     pub budget: Arc<RetryBudget>,
-    /// The round-robin cursor.
-    pub turn: Arc<Turn>,
+    /// The round-robin cursors.
+    pub turns: Arc<Turns>,
+    /// Whether its traffic goes to another group than the first.
+    pub spill: Arc<Spill>,
     /// Its endpoints as they are now.
     pub seats: Arc<Seats>,
     /// The same, with what admission knows of them.

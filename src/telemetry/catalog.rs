@@ -66,6 +66,8 @@ catalogue! {
         "Requests that a limit in shadow would have refused.";
     RETRIES = Counter "tidegate_retries_total" ["upstream", "result"]
         "Retries by how they ended: success, failure, or budget where none was left to make one.";
+    FALLBACKS = Counter "tidegate_fallbacks_total" ["route", "to"]
+        "Requests that nothing else could serve and that went to the route's fallback: upstream, file or respond.";
     QUEUE_PREDICTED_WAIT = Histogram "tidegate_queue_predicted_wait_seconds" ["upstream"]
         "How long those who waited for a permit were thought to wait when they came.";
     QUEUE_WAIT = Histogram "tidegate_queue_wait_seconds" ["upstream"]
@@ -79,7 +81,7 @@ catalogue! {
     EJECTIONS = Counter "tidegate_ejections_total" ["upstream", "cause"]
         "Endpoints taken out of rotation for what their traffic showed.";
     HEALTH_CHECKS = Counter "tidegate_health_checks_total" ["upstream", "result"]
-        "Active checks, by passed or failed.";
+        "Active checks: passed, failed, inconclusive (failed while this process stood still or had no descriptor left: not counted) or postponed (due much too late).";
     DNS_LOOKUPS = Counter "tidegate_dns_lookups_total" ["upstream", "result"]
         "Lookups of an upstream's names: ok, not_found, empty, server_failure, refused, timeout, truncated, alias_loop or prohibited.";
     DNS_EVENTS = Counter "tidegate_dns_events_total" ["upstream", "event"]
@@ -92,8 +94,14 @@ catalogue! {
         "How many addresses of the name are in force.";
     ENDPOINT_HEALTHY = Gauge "tidegate_endpoint_healthy" ["upstream", "endpoint"]
         "1 unless active checks say that the endpoint is down.";
+    ENDPOINT_DEGRADED = Gauge "tidegate_endpoint_degraded" ["upstream", "endpoint"]
+        "1 while the endpoint passes its checks and says that it is degraded.";
     ENDPOINT_EJECTED = Gauge "tidegate_endpoint_ejected" ["upstream", "endpoint"]
         "1 while the endpoint is ejected for what its traffic showed.";
+    GROUP_TRAFFIC_SHARE = Gauge "tidegate_group_traffic_share_ratio" ["upstream", "group"]
+        "What the group gets of the upstream's traffic now, 0 to 1; where there is more than one group.";
+    GROUP_HEALTHY = Gauge "tidegate_group_healthy_ratio" ["upstream", "group"]
+        "The share of the group's endpoints that can serve, 0 to 1; where there is more than one group.";
     CONCURRENCY_LIMIT = Gauge "tidegate_concurrency_limit" ["upstream", "endpoint"]
         "Most requests at once; the endpoint is empty where one limit counts the whole upstream.";
     CONCURRENCY_IN_FLIGHT = Gauge "tidegate_concurrency_in_flight" ["upstream", "endpoint"]
@@ -118,6 +126,10 @@ catalogue! {
         "Open connections of clients.";
     CONNECTIONS_REJECTED = Counter "tidegate_connections_rejected_total" ["listener", "reason"]
         "Connections turned away: limit, proxy_protocol, tls, untrusted or protocol.";
+    CERTIFICATE_EXPIRY = Gauge "tidegate_certificate_expiry_timestamp_seconds" ["listener", "certificate"]
+        "When a certificate in force ends, in seconds since 1970; by its file.";
+    CERTIFICATE_STALE = Gauge "tidegate_certificate_stale" ["listener", "certificate"]
+        "1 while the files of a certificate are wrong or don't fit each other, and what they held before is in force.";
     CLIENT_TIMEOUTS = Counter "tidegate_client_timeouts_total" ["listener", "phase"]
         "Clients that were too slow: header, idle, handshake, body or write.";
     CONFIG_RELOADS = Counter "tidegate_config_reloads_total" ["result"]

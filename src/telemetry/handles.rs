@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Histogram};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::names::{EjectionCause, ListenerName, Priority, RouteName, UpstreamName};
 
 use super::{
+    Cases,
     catalog::{self, Metric},
     recorder::Recorder,
     route::RouteHandles,
@@ -27,6 +28,7 @@ pub struct Telemetry {
     rollbacks: Counter,
     panics: Counter,
     access_dropped: Counter,
+    cases: Cases,
 }
 
 type RouteKey = (Option<RouteName>, Option<UpstreamName>, Priority);
@@ -41,8 +43,7 @@ pub struct UpstreamHandles {
     first_byte: Histogram,
     stale_connections: Counter,
     ejections: [Counter; EjectionCause::ALL.len()],
-    checks_passed: Counter,
-    checks_failed: Counter,
+    checks: [Counter; CheckResult::ALL.len()],
     lookups: Words,
     name_events: Words,
 }
@@ -50,7 +51,6 @@ pub struct UpstreamHandles {
 /// What is counted of one listener.
 #[derive(Debug)]
 pub struct ListenerHandles {
-    connections: Gauge,
     rejected: Words,
     timeouts: Words,
 }
@@ -64,6 +64,19 @@ pub enum RetryResult {
     Failure,
     /// The budget had none left: it was not made.
     Budget,
+}
+
+/// How an active check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckResult {
+    /// The endpoint is well.
+    Passed,
+    /// It is not.
+    Failed,
+    /// It failed while this process stood still, or for want of this process's own: not counted against anybody.
+    Inconclusive,
+    /// It came due much too late and was put off.
+    Postponed,
 }
 
 /// How a reload ended.
@@ -93,6 +106,7 @@ impl Telemetry {
             rollbacks: recorder.counter(&catalog::CONFIG_ROLLBACKS, []),
             panics: recorder.counter(&catalog::PANICS, []),
             access_dropped: recorder.counter(&catalog::ACCESS_LOG_DROPPED, []),
+            cases: Cases::new(),
             recorder,
         })
     }
@@ -133,8 +147,8 @@ impl Telemetry {
             stale_connections: recorder.counter(&catalog::UPSTREAM_STALE_CONNECTIONS, [name]),
             ejections: EjectionCause::ALL
                 .map(|cause| recorder.counter(&catalog::EJECTIONS, [name, cause.as_str()])),
-            checks_passed: recorder.counter(&catalog::HEALTH_CHECKS, [name, "passed"]),
-            checks_failed: recorder.counter(&catalog::HEALTH_CHECKS, [name, "failed"]),
+            checks: CheckResult::ALL
+                .map(|result| recorder.counter(&catalog::HEALTH_CHECKS, [name, result.as_str()])),
             lookups: Words::new(recorder, &catalog::DNS_LOOKUPS, name),
             name_events: Words::new(recorder, &catalog::DNS_EVENTS, name),
         })
@@ -145,7 +159,6 @@ impl Telemetry {
     pub fn listener(&self, listener: &ListenerName) -> Arc<ListenerHandles> {
         let name = listener.as_str();
         Arc::new(ListenerHandles {
-            connections: self.recorder.gauge(&catalog::CONNECTIONS, [name]),
             rejected: Words::new(&self.recorder, &catalog::CONNECTIONS_REJECTED, name),
             timeouts: Words::new(&self.recorder, &catalog::CLIENT_TIMEOUTS, name),
         })
@@ -156,6 +169,12 @@ impl Telemetry {
         if let Some(counter) = self.reloads.get(result as usize) {
             counter.increment(1);
         }
+    }
+
+    /// The requests that are kept for who asks later.
+    #[must_use]
+    pub fn cases(&self) -> &Cases {
+        &self.cases
     }
 
     /// A panic was caught while a request was handled.
@@ -201,6 +220,10 @@ impl Telemetry {
         self.rollbacks.increment(1);
     }
 
+    pub(super) fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
+    }
+
     pub(super) fn access_dropped(&self) -> Counter {
         self.access_dropped.clone()
     }
@@ -244,14 +267,11 @@ impl UpstreamHandles {
         }
     }
 
-    /// An active check ended.
-    pub fn checked(&self, passed: bool) {
-        let counter = if passed {
-            &self.checks_passed
-        } else {
-            &self.checks_failed
-        };
-        counter.increment(1);
+    /// An active check ended, or was put off.
+    pub fn checked(&self, result: CheckResult) {
+        if let Some(counter) = self.checks.get(result as usize) {
+            counter.increment(1);
+        }
     }
 
     /// A name was looked up: `ok`, or how that failed.
@@ -268,16 +288,6 @@ impl UpstreamHandles {
 // === impl ListenerHandles ===
 
 impl ListenerHandles {
-    /// A connection was taken.
-    pub fn opened(&self) {
-        self.connections.increment(1.0);
-    }
-
-    /// A connection ended.
-    pub fn closed(&self) {
-        self.connections.decrement(1.0);
-    }
-
     /// A connection was turned away: `limit`, `proxy_protocol`, `tls`, `untrusted`, `protocol`.
     pub fn rejected(&self, reason: &'static str) {
         self.rejected.increment(reason);
@@ -299,6 +309,26 @@ impl RetryResult {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Budget => "budget",
+        }
+    }
+}
+
+// === impl CheckResult ===
+
+impl CheckResult {
+    const ALL: [Self; 4] = [
+        Self::Passed,
+        Self::Failed,
+        Self::Inconclusive,
+        Self::Postponed,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Inconclusive => "inconclusive",
+            Self::Postponed => "postponed",
         }
     }
 }
@@ -401,16 +431,11 @@ mod tests {
     #[test]
     fn two_gateways_in_one_process_do_not_mix() {
         let (one, two) = (Telemetry::new(), Telemetry::new());
-        one.listener(&"web".into()).opened();
-        two.listener(&"web".into()).closed();
-        assert!(
-            one.render()
-                .contains("tidegate_connections{listener=\"web\"} 1")
-        );
-        assert!(
-            two.render()
-                .contains("tidegate_connections{listener=\"web\"} -1")
-        );
+        one.panicked();
+        two.panicked();
+        two.panicked();
+        assert!(one.render().contains("tidegate_panics_total 1"));
+        assert!(two.render().contains("tidegate_panics_total 2"));
     }
 
     #[test]

@@ -4,11 +4,14 @@
 //! * [`Telemetry`] is one gateway's recorder. Handles are taken from it when a snapshot is built and sit in the
 //!   thing that they measure, so that a request formats nothing and looks nothing up.
 //! * [`Exposition`] writes, at each scrape, what has a life of its own: endpoints, limits, queues, the config.
+//! * [`Cases`] keeps requests that ended badly for who asks later.
 //! * [`AccessLog`] writes one line for each request, from a thread of its own, and never blocks a request.
 
 mod access;
+mod cases;
 pub mod catalog;
 mod exposition;
+mod fallback;
 mod handles;
 mod latency;
 mod logging;
@@ -18,8 +21,12 @@ mod tally;
 mod timestamp;
 
 pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, Timings};
+pub use cases::{Case, Cases, Filter, Ill, Met, TimingsMs, Tried};
 pub use exposition::Exposition;
-pub use handles::{ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles};
+pub use fallback::FallbackHandles;
+pub use handles::{
+    CheckResult, ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles,
+};
 pub use latency::LatencyCounts;
 pub use logging::{LineFormat, init_logging};
 pub use route::RouteHandles;

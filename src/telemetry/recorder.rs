@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
+use metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::catalog::{self, BUCKETS_SECONDS, Metric, MetricKind};
@@ -38,11 +38,6 @@ impl Recorder {
     pub(super) fn counter<const N: usize>(&self, metric: &Metric, values: [&str; N]) -> Counter {
         self.recorder
             .register_counter(&key(metric, values), &METADATA)
-    }
-
-    pub(super) fn gauge<const N: usize>(&self, metric: &Metric, values: [&str; N]) -> Gauge {
-        self.recorder
-            .register_gauge(&key(metric, values), &METADATA)
     }
 
     pub(super) fn histogram<const N: usize>(

@@ -8,6 +8,7 @@ use std::{
 
 use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
+use tokio::time::Instant;
 
 use crate::{
     fault::{Fault, Kind, ShedReason, Stage},
@@ -15,6 +16,8 @@ use crate::{
 };
 
 use super::{
+    Cases,
+    cases::Pace,
     catalog,
     recorder::Recorder,
     tally::{Ended, Tally, Totals},
@@ -40,6 +43,16 @@ pub struct RouteHandles {
     shadow_shed: [OnceLock<Counter>; ShedReason::ALL.len()],
     faults: RwLock<HashMap<(Kind, Stage), Counter>>,
     tally: Tally,
+    paces: Paces,
+}
+
+/// How often a case of this route is kept.
+#[derive(Debug)]
+struct Paces {
+    faults: [Pace; Kind::ALL.len()],
+    /// Errors of the upstream's own.
+    own: Pace,
+    good: Pace,
 }
 
 /// The status codes that are counted by their number, in order: those of IANA's registry, and 499. A code outside
@@ -76,6 +89,11 @@ impl RouteHandles {
             shadow_shed: std::array::from_fn(|_| OnceLock::new()),
             faults: RwLock::default(),
             tally: Tally::new(),
+            paces: Paces {
+                faults: std::array::from_fn(|_| Pace::default()),
+                own: Pace::default(),
+                good: Pace::default(),
+            },
         }
     }
 
@@ -106,6 +124,19 @@ impl RouteHandles {
         let counter = self.fault_counter(fault);
         counter.increment(1);
         self.faults.write().entry(key).or_insert(counter);
+    }
+
+    /// Whether a request that ended so at `now` is to be kept in `cases`.
+    #[must_use]
+    pub fn is_kept(&self, cases: &Cases, status: u16, fault: Option<&Fault>, now: Instant) -> bool {
+        match fault {
+            Some(fault) => {
+                let pace = self.paces.faults.get(fault.kind.index());
+                pace.is_some_and(|pace| cases.wants(pace, now))
+            }
+            None if status >= 500 => cases.wants(&self.paces.own, now),
+            None => cases.wants_good(&self.paces.good, now),
+        }
     }
 
     /// How long `share` (0 to 1) of the requests that ended well took, at most an eighth off; `None` where there

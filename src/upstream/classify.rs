@@ -210,6 +210,7 @@ pub(super) fn check_failure(fault: &Fault) -> CheckFailure {
             .unwrap_or_else(|| fault.facts().title.into())
     };
     match (fault.kind, fault.stage) {
+        (Kind::DescriptorsExhausted | Kind::PortsExhausted, _) => CheckFailure::Own(why()),
         (Kind::ConnectTimeout | Kind::TlsTimeout | Kind::FirstByteTimeout, _) => {
             CheckFailure::Timeout
         }
@@ -299,6 +300,8 @@ mod tests {
         ] {
             assert_eq!(connecting(errno), kind);
             assert_eq!(outcome(kind), Outcome::Ignored);
+            let fault = connect(&io::Error::from_raw_os_error(errno.raw_os_error()));
+            assert!(matches!(check_failure(&fault), CheckFailure::Own(_)));
         }
     }
 

@@ -1,6 +1,7 @@
 //! How an upstream's endpoints are connected to: protocol, TLS, time-outs, ages.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -180,8 +181,19 @@ impl Connector {
         speech: Speech,
         deadline: Option<Instant>,
     ) -> Result<Wire, Fault> {
+        self.open_at(seat.endpoint.id.address, seat, speech, deadline)
+            .await
+    }
+
+    /// The same to another address of the endpoint, by the same name.
+    pub(super) async fn open_at(
+        &self,
+        address: SocketAddr,
+        seat: &Seat,
+        speech: Speech,
+        deadline: Option<Instant>,
+    ) -> Result<Wire, Fault> {
         let limit = Limit::new(Instant::now(), self.connect_timeout, deadline);
-        let address = seat.endpoint.id.address;
         let stream = timeout_at(limit.at, socket::connect(address))
             .await
             .map_err(|_| limit.fault(Kind::ConnectTimeout, Stage::Connect))?

@@ -5,7 +5,7 @@
 //! twice; whether to try again is decided above. The answer's body is a [`ReplyBody`], which gives the
 //! connection back when it ends well.
 //!
-//! `classify.rs` is the one place that opens the errors of sockets, TLS and HTTP. [`HttpProbe`] is the active
+//! `classify.rs` is the one place that opens the errors of sockets, TLS and HTTP. [`EndpointProbe`] is the active
 //! check of the `health` room.
 
 mod attempt;
@@ -25,7 +25,7 @@ pub use attempt::{AttemptError, Progress, Sent, send};
 pub use classify::outcome as outcome_of;
 pub use connector::{Connector, NamedFiles};
 pub use line::Reuse;
-pub use probe::HttpProbe;
+pub use probe::EndpointProbe;
 pub use reply::ReplyBody;
 pub use told::Judge;
 

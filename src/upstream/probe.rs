@@ -1,90 +1,185 @@
-//! The active check of one endpoint: HTTP where the plan has a path, else TCP (and TLS where it is spoken).
+//! The active check of one endpoint: a connection, a request, or a gRPC call, as the plan says.
+//!
+//! Each check has a connection of its own, which closes with it: a pooled one would prove that an old connection
+//! works, not that the endpoint does. What an answer holds is judged in `answer.rs`; `grpc.rs` has the messages of
+//! the gRPC health protocol.
 
-use std::sync::Arc;
+mod answer;
+mod grpc;
+
+use std::{net::SocketAddr, sync::Arc};
 
 use http::{
-    HeaderValue, Request, Uri,
+    HeaderValue, Method, Request, Response, Uri,
     header::{HOST, USER_AGENT},
+    uri::Authority,
 };
+use hyper::body::Incoming;
 
 use super::{
     classify::{self, Answer},
     connector::{Connector, Speech},
+    reply::Hold,
     speak, target,
 };
 use crate::{
-    fault::{Fault, Kind},
-    health::{CheckFailure, Probe},
+    config::{AskPlan, CheckPlan, GrpcCheckPlan, HealthPlan, HttpCheckPlan},
+    fault::{Fault, Kind, Stage},
+    health::{CheckFailure, Passed, Probe},
     pool::{Seat, SendBody, Shared},
 };
 
 /// What checks say they are.
 const AGENT: HeaderValue = HeaderValue::from_static("tidegate-health");
 
-/// Checks an endpoint over a connection of its own, which closes with the check: a pooled one would prove that
-/// an old connection works, not that the endpoint does.
+/// Checks an endpoint over a connection of its own, which closes with the check.
 #[derive(Debug)]
-pub struct HttpProbe {
+pub struct EndpointProbe {
     connector: Arc<Connector>,
     seat: Seat,
-    path: Option<Uri>,
+    plan: HealthPlan,
+    /// Where checks go.
+    address: SocketAddr,
+    /// Whom they ask, unless the plan says.
+    authority: HeaderValue,
 }
 
-// === impl HttpProbe ===
+/// An answer whose body may still come, and the connection that brings it.
+struct Exchanged {
+    response: Response<Incoming>,
+    #[expect(dead_code, reason = "held for its drop")]
+    connection: Hold,
+}
 
-impl HttpProbe {
-    /// A check of the endpoint of `seat` that asks for `path`; without one, connecting is the check. A status
-    /// from 200 to 399 is healthy; the body is not read.
+/// What is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// What requests are spoken over.
+    Same,
+    /// HTTP/2, by prior knowledge where the text is plain.
+    Http2,
+}
+
+// === impl EndpointProbe ===
+
+impl EndpointProbe {
+    /// The check that `plan` describes, of the endpoint of `seat`.
     #[must_use]
-    pub fn new(connector: Arc<Connector>, seat: Seat, path: Option<&str>) -> Self {
+    pub fn new(connector: Arc<Connector>, seat: Seat, plan: HealthPlan) -> Self {
+        let mut address = seat.endpoint.id.address;
+        let mut authority = seat.authority.clone();
+        if let Some(port) = plan.port {
+            address.set_port(port.get());
+            authority = with_port(&authority, port.get());
+        }
         Self {
             connector,
             seat,
-            path: path.map(|path| path.parse().unwrap_or(Uri::from_static("/"))),
+            plan,
+            address,
+            authority,
         }
     }
 
-    async fn ask(&self, path: &Uri) -> Result<http::StatusCode, Fault> {
-        let wire = self.connector.open(&self.seat, Speech::Any, None).await?;
+    async fn connect(&self) -> Result<Passed, Fault> {
+        let opened = self
+            .connector
+            .open_at(self.address, &self.seat, Speech::Any, None);
+        opened.await.map(|_| Passed::Whole)
+    }
+
+    async fn http(&self, plan: &HttpCheckPlan) -> Result<Passed, CheckFailure> {
         let mut request = Request::new(SendBody::Empty);
-        *request.uri_mut() = path.clone();
+        *request.method_mut() = plan.method.method();
+        *request.uri_mut() = Uri::from(plan.path.clone());
+        self.fill(&mut request, &plan.ask);
+        let exchanged = self.exchange(request, Over::Same).await;
+        let exchanged = exchanged.map_err(|fault| classify::check_failure(&fault))?;
+        answer::http(exchanged.response, plan, self.plan.degraded.as_ref()).await
+    }
+
+    async fn grpc(&self, plan: &GrpcCheckPlan) -> Result<Passed, CheckFailure> {
+        let mut request = Request::new(SendBody::Full(grpc::request(&plan.service)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = Uri::from_static(grpc::CHECK);
+        request
+            .headers_mut()
+            .extend(grpc::headers(self.plan.timeout));
+        self.fill(&mut request, &plan.ask);
+        let exchanged = self.exchange(request, Over::Http2).await;
+        let exchanged = exchanged.map_err(|fault| classify::check_failure(&fault))?;
+        answer::grpc(exchanged.response, self.plan.degraded.as_ref()).await
+    }
+
+    fn fill(&self, request: &mut Request<SendBody>, ask: &AskPlan) {
         let headers = request.headers_mut();
-        headers.insert(HOST, self.seat.authority.clone());
         headers.insert(USER_AGENT, AGENT);
-        let (lane, drivers) = (
-            self.connector.lane(&self.seat),
-            self.seat.endpoint.drivers(),
-        );
-        let exchanged = if self.connector.speaks_http2(&wire)? {
-            let shared = speak::http2(&self.connector, lane, wire, drivers).await?;
-            target::for_http2(&mut request, self.connector.scheme(), &self.seat)?;
-            let mut stream =
-                Shared::stream(&shared).ok_or_else(|| Fault::new(Kind::StreamRefused))?;
-            stream.sender.try_send_request(request).await
+        headers.extend(ask.headers.iter().cloned());
+        let host = ask.host.clone();
+        headers.insert(HOST, host.unwrap_or_else(|| self.authority.clone()));
+    }
+
+    /// Sends `request` on a new connection.
+    async fn exchange(
+        &self,
+        mut request: Request<SendBody>,
+        over: Over,
+    ) -> Result<Exchanged, Fault> {
+        let connector = &self.connector;
+        let wire = connector
+            .open_at(self.address, &self.seat, Speech::Any, None)
+            .await?;
+        let (lane, drivers) = (connector.lane(&self.seat), self.seat.endpoint.drivers());
+        let http2 = match over {
+            Over::Same => connector.speaks_http2(&wire)?,
+            Over::Http2 if connector.is_secure() && !wire.agreed_on_h2() => {
+                let fault = Fault::new(Kind::TlsProtocol).at(Stage::UpstreamTls);
+                return Err(fault.detail("the endpoint did not agree on HTTP/2"));
+            }
+            Over::Http2 => true,
+        };
+        let (exchanged, connection) = if http2 {
+            let shared = speak::http2(connector, lane, wire, drivers).await?;
+            target::for_http2(&mut request, connector.scheme(), &self.seat)?;
+            let stream = Shared::stream(&shared);
+            let mut stream = stream.ok_or_else(|| Fault::new(Kind::StreamRefused))?;
+            let exchanged = stream.sender.try_send_request(request).await;
+            (exchanged, Hold::Http2(stream))
         } else {
-            let mut connection = speak::http1(&self.connector, lane, wire, drivers).await?;
-            connection.sender.try_send_request(request).await
+            let mut line = speak::http1(connector, lane, wire, drivers).await?;
+            let exchanged = line.sender.try_send_request(request).await;
+            (exchanged, Hold::Http1(line))
         };
         exchanged
-            .map(|answer| answer.status())
+            .map(|response| Exchanged {
+                response,
+                connection,
+            })
             .map_err(|error| classify::exchange(error.error(), Answer::Nothing))
     }
 }
 
-impl Probe for HttpProbe {
+impl Probe for EndpointProbe {
     /// # Cancel safety
     /// Dropping the future closes its connection.
-    async fn check(&self) -> Result<(), CheckFailure> {
-        let failed = |fault| classify::check_failure(&fault);
-        let Some(path) = &self.path else {
-            let opened = self.connector.open(&self.seat, Speech::Any, None).await;
-            return opened.map(drop).map_err(failed);
-        };
-        let status = self.ask(path).await.map_err(failed)?;
-        if status.is_success() || status.is_redirection() {
-            Ok(())
-        } else {
-            Err(CheckFailure::Status(status))
+    async fn check(&self) -> Result<Passed, CheckFailure> {
+        match &self.plan.check {
+            CheckPlan::Connect => {
+                let connected = self.connect().await;
+                connected.map_err(|fault| classify::check_failure(&fault))
+            }
+            CheckPlan::Http(plan) => self.http(plan).await,
+            CheckPlan::Grpc(plan) => self.grpc(plan).await,
         }
     }
+}
+
+/// The same host, at another port.
+fn with_port(authority: &HeaderValue, port: u16) -> HeaderValue {
+    let host = Authority::try_from(authority.as_bytes());
+    let changed = host.map(|of| format!("{}:{port}", of.host()));
+    let changed = changed
+        .ok()
+        .and_then(|text| HeaderValue::try_from(text).ok());
+    changed.unwrap_or_else(|| authority.clone())
 }

@@ -173,14 +173,14 @@ async fn what_needs_a_restart_is_409_and_written_nowhere() {
     let up = ok().await;
     let before = config(&up, 100);
     let gate = TestGateway::start(&before).await;
-    let moved = format!("[admin]\nbind = \"127.0.0.1:1\"\n{before}");
-    let reply = apply(&gate, &moved).await;
+    let kept = format!("[history]\ndir = \"kept\"\n{before}");
+    let reply = apply(&gate, &kept).await;
     assert_eq!(reply.status, StatusCode::CONFLICT, "{reply:?}");
     assert!(
         json(&reply)["detail"]
             .as_str()
             .expect("why")
-            .contains("[admin]")
+            .contains("[history]")
     );
     assert_eq!(on_disk(&gate), complete(&before));
 }

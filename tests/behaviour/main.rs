@@ -15,11 +15,17 @@
 mod support;
 
 mod adaptive;
+mod certificates;
 mod change;
+mod checks;
 mod drain;
+mod explain;
+mod fallback;
 mod faults;
+mod groups;
 mod history;
 mod limits;
+mod listeners;
 mod overload;
 mod pressure;
 mod reload;

@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// An upstream that echoes WebSockets, streams slowly on `/slow`, and answers the rest.
-async fn versatile() -> Upstream {
+pub(crate) async fn versatile() -> Upstream {
     Upstream::start(|mut request| async move {
         if let Some(key) = request.headers().get("sec-websocket-key").cloned() {
             let upgrade = hyper::upgrade::on(&mut request);
@@ -280,11 +280,8 @@ async fn a_broken_file_is_told_with_its_line_and_changes_nothing() {
 async fn what_only_a_restart_can_change_is_rejected_whole() {
     let upstream = Upstream::saying("ok").await;
     let gate = TestGateway::start(&limited(&upstream, 4, 1)).await;
-    let moved = format!(
-        "[[listeners]]\nname = \"web\"\nbind = \"127.0.0.1:1\"\n{}",
-        limited(&upstream, 400, 1)
-    );
-    gate.write(&moved);
+    let kept = format!("[history]\ndir = \"kept\"\n{}", limited(&upstream, 400, 1));
+    gate.write(&kept);
     until("it is rejected", || {
         gate.gateway.reload().status().last.is_some()
     })
@@ -328,62 +325,4 @@ async fn a_config_map_swap_is_noticed() {
     }
     let gateway = Arc::new(gateway);
     assert_eq!(gateway.snapshot().config.revision, 3);
-}
-
-/// Writes a new certificate for `test` and its key; returns what a client has to trust.
-fn certify(folder: &std::path::Path) -> rustls::RootCertStore {
-    let made = rcgen::generate_simple_self_signed(["test".to_owned()]).expect("a certificate");
-    std::fs::write(folder.join("cert.pem"), made.cert.pem()).expect("written");
-    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("written");
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).expect("a root");
-    roots
-}
-
-/// Whether `address` shows a certificate that `roots` vouch for.
-async fn is_shown(address: std::net::SocketAddr, roots: rustls::RootCertStore) -> bool {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = tokio::net::TcpStream::connect(address)
-        .await
-        .expect("connected");
-    let name = rustls::pki_types::ServerName::try_from("test").expect("a name");
-    tokio_rustls::TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .is_ok()
-}
-
-#[tokio::test]
-async fn a_signal_takes_over_certificates_that_changed_under_the_same_config() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let before = certify(folder.path());
-    let at = folder.path().to_path_buf();
-    let text = "[[listeners]]\nname = \"web\"\nbind = \"127.0.0.1:0\"\n\
-                tls = { certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }] }\n\
-                [[routes]]\nname = \"all\"\nrespond = { status = 200, body = \"ok\" }\n";
-    let gate = TestGateway::start_in(folder, text);
-    assert!(is_shown(gate.web, before.clone()).await);
-    let after = certify(&at);
-    gate.gateway
-        .reload()
-        .reload(tidegate::reload::Trigger::Signal);
-    until("the files were read again", || {
-        gate.gateway.snapshot().config.revision == 2
-    })
-    .await;
-    let taken_over = async {
-        while !is_shown(gate.web, after.clone()).await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(client::GENEROUS, taken_over)
-        .await
-        .expect("the new certificate is shown");
-    assert!(!is_shown(gate.web, before).await);
 }

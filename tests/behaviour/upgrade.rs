@@ -148,12 +148,16 @@ async fn an_end_during_an_upgrade_ends_both() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_may_change_listeners() {
     let two = "[[listeners]]\nname = \"web\"\nbind = \"127.0.0.1:0\"\n\
-               [[listeners]]\nname = \"NAME\"\nbind = \"127.0.0.1:0\"\n";
-    let with = |name: &str| format!("{}{}", two.replace("NAME", name), saying("here"));
-    let process = Process::start(&with("leaves")).await;
+               [[listeners]]\nname = \"NAME\"\nbind = \"ADDRESS:0\"\n";
+    // Another address: one that has the same would only be renamed.
+    let with = |name: &str, address: &str| {
+        let listeners = two.replace("NAME", name).replace("ADDRESS", address);
+        format!("{listeners}{}", saying("here"))
+    };
+    let process = Process::start(&with("leaves", "127.0.0.1")).await;
     let leaves = process.address("leaves").await;
     let before = process.pid().await;
-    process.write(&with("comes"));
+    process.write(&with("comes", "127.0.0.2"));
     kill(before, Signal::USR2);
     process.succeeded(before).await;
     let comes = process.address("comes").await;

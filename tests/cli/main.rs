@@ -316,6 +316,58 @@ fn without_a_gateway_there_are_no_recommendations_and_it_ends_with_1() {
 }
 
 #[test]
+fn a_request_that_failed_is_explained_by_its_id_as_the_last_and_by_its_route() {
+    let gateway = Running::start();
+    let answer = gateway.get("/fails");
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    let id = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("x-request-id: "))
+        .expect("an id");
+    let by_id = gateway.asked(&["explain", id]);
+    assert_eq!(by_id.status.code(), Some(0), "{by_id:?}");
+    let told = text(&by_id.stdout);
+    for line in [
+        id,
+        "route app, upstream app, endpoint 127.0.0.1:9, attempts ",
+        "The service refused the connection. Cause: network; ",
+        "Failed try 1, ",
+        "What to look at\n",
+        "More of this kind: tidegate explain --kind connection_refused\n",
+    ] {
+        assert!(told.contains(line), "{line} is not in\n{told}");
+    }
+    for words in [
+        &["explain", "--last-fault"][..],
+        &["explain", "--route", "app", "--since", "10m"],
+    ] {
+        let output = gateway.asked(words);
+        assert_eq!(text(&output.stdout), told, "{words:?}");
+    }
+    let json = gateway.asked(&["explain", id, "--json"]);
+    let view: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(view["request"]["request_id"], id);
+    let unknown = gateway.asked(&["explain", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert_eq!(text(&unknown.stderr), "This request is not kept.\n");
+    let none = gateway.asked(&["explain", "--route", "hello"]);
+    assert_eq!(text(&none.stdout), "no request that failed is kept\n");
+}
+
+#[test]
+fn a_kind_of_fault_is_explained_without_a_gateway() {
+    let (folder, _) = folder(VALID);
+    let output = tidegate(folder.path(), &["explain", "--kind", "queue_full"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).starts_with("connection_limit_reached/queue_full: "));
+    let output = tidegate(folder.path(), &["explain", "--kind", "queue_ful"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("did you mean `queue_full`?"));
+    let output = tidegate(folder.path(), &["explain"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_second_signal_does_not_wait_for_what_runs() {
     let mut gateway = Running::start();
     // A body that never comes: the drain waits for it.

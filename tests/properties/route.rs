@@ -173,6 +173,7 @@ fn named((number, matcher): (usize, MatchPlan)) -> Arc<RoutePlan> {
             status: StatusCode::OK,
             body: bytes::Bytes::new(),
         },
+        fallback: None,
         rewrite: None,
         priority: Priority::Normal,
         timeout: None,

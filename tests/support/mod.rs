@@ -3,6 +3,7 @@
 pub mod client;
 pub mod dns;
 pub mod gateway;
+pub mod tls;
 pub mod upstream;
 
 use std::time::Duration;

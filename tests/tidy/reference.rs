@@ -94,6 +94,16 @@ const ADMIN: &[(&str, &str, &str)] = &[
     ),
     (
         "GET",
+        "/api/v1/faults",
+        "Requests that ended badly, the newest first, each with a verdict, its evidence and the next step. `route`, `upstream`, `kind`, `since` (seconds) and `most` (50, at most 500) choose. Up to 8,192 requests and 8 MiB are kept: all that fail until it is full, then a sample that is fair to each kind of each route; and some good ones.",
+    ),
+    (
+        "GET",
+        "/api/v1/requests/{id}",
+        "One request that is kept, by the id that its client got, with the same.",
+    ),
+    (
+        "GET",
         "/api/v1/recommendations",
         "For each limit: another that the last hour's traffic would have fitted into, with the lines to paste.",
     ),

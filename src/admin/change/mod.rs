@@ -149,6 +149,7 @@ fn refusal(refused: &Refused) -> Response {
         ),
         Refused::Wrong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The config is not valid."),
         Refused::NeedsRestart(_) => (StatusCode::CONFLICT, "The change needs a restart."),
+        Refused::Unprepared(_) => (StatusCode::CONFLICT, "A socket cannot be had."),
         Refused::NoFile | Refused::Link | Refused::Edited | Refused::Failed(_) => {
             (StatusCode::CONFLICT, "The config file cannot be written.")
         }

@@ -52,12 +52,14 @@ impl Source for Fake {
 
     fn upstreams(&self) -> Vec<UpstreamView> {
         let endpoint = |address: &str, state: EndpointState, why: &str| EndpointView {
+            group: "main".to_owned(),
             address: address.parse().unwrap(),
             weight: 1,
             priority: 0,
             state,
             why: why.to_owned(),
             healthy: state != EndpointState::Down,
+            degraded: false,
             ejected: state == EndpointState::Ejected,
             limit: None,
             in_flight: 3,
@@ -82,6 +84,7 @@ impl Source for Fake {
                     .to_owned(),
                 why: "timeout".to_owned(),
             }],
+            groups: Vec::new(),
             endpoints: vec![
                 endpoint("10.0.0.11:8080", EndpointState::In, ""),
                 endpoint(
@@ -118,6 +121,7 @@ impl Source for Fake {
             name: "checkout".to_owned(),
             matches: "path_prefix = \"/checkout\"".to_owned(),
             action: "upstream = \"shop\"".to_owned(),
+            fallback: None,
             upstreams: vec!["shop".to_owned()],
             priority: Priority::Critical,
             limits: vec!["client_ip".to_owned()],
@@ -146,6 +150,19 @@ impl Source for Fake {
             }],
             upstreams: Vec::new(),
         }
+    }
+
+    fn connections(&self) -> Vec<(String, usize)> {
+        vec![("web".to_owned(), 3)]
+    }
+
+    fn certificates(&self) -> Vec<crate::config::CertificateFacts> {
+        vec![crate::config::CertificateFacts {
+            listener: "web".into(),
+            certificate: "/etc/tls/shop.crt".into(),
+            not_after: Some(1_893_456_000),
+            stale: true,
+        }]
     }
 
     fn ready(&self) -> Readiness {

@@ -1,15 +1,11 @@
 //! What another process needs to take over, and the end of this one when it has.
 
-use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{io, os::fd::OwnedFd, time::Duration};
 
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
-use super::{ADMIN_DRAIN, Gateway};
-use crate::{
-    listener::{Backlog, Leave, Listener},
-    reload::Learned,
-};
+use super::Gateway;
+use crate::reload::Learned;
 
 /// How long a connection without requests may stay, at most: keep-alive clients that come back within this learn with
 /// an answer that they must connect anew. At most half the time of the drain.
@@ -21,14 +17,7 @@ impl Gateway {
     /// # Errors
     /// Where descriptors are out.
     pub fn sockets(&self) -> io::Result<Vec<(String, OwnedFd)>> {
-        let all = self.listeners.iter().chain([&self.admin]);
-        let mut sockets = Vec::new();
-        for listener in all {
-            if let Some(socket) = listener.socket()? {
-                sockets.push((listener.name().to_string(), socket));
-            }
-        }
-        Ok(sockets)
+        self.fronts.sockets()
     }
 
     /// What limits have learned, for another process.
@@ -39,17 +28,17 @@ impl Gateway {
         Learned::bytes_of(&self.snapshot())
     }
 
-    /// Writes once more to disk, and then nothing: another process is about to.
+    /// Changes no config, and writes to disk once more and then nothing: another process is about to.
     ///
     /// # Cancel safety
     /// The last words are written, unawaited.
-    pub async fn pause_notes(&self) {
-        self.keeper.notes.pause().await;
+    pub async fn pause(&self) {
+        self.keeper.pause().await;
     }
 
-    /// Writes to disk again: nothing came of the other process.
-    pub fn resume_notes(&self) {
-        self.keeper.notes.begin();
+    /// Goes on: nothing came of the other process.
+    pub fn resume(&self) {
+        self.keeper.resume();
     }
 
     /// Ends, while another process serves on the sockets named in `kept`: accepts no more, but for what waits at the
@@ -59,25 +48,10 @@ impl Gateway {
     /// Dropped, what still runs ends with the gateway.
     pub async fn hand_over(self, kept: &[String], timeout: Duration) -> usize {
         let deadline = Instant::now() + timeout;
-        let leave = Leave {
-            within: LEAVE_WITHIN.min(timeout / 2),
-            backlog: Backlog::Left,
-        };
         // Whoever watches the old process is to watch the new one.
         self.streams.cancel();
-        let admin = Arc::clone(&self.admin);
-        let leaving = TaskTracker::new();
-        leaving.spawn(async move { admin.leave(deadline + ADMIN_DRAIN, leave).await });
-        let left_to_us =
-            |listener: &Listener| !kept.iter().any(|name| *name == *listener.name().as_str());
-        self.end(deadline, |listener| {
-            let backlog = if left_to_us(listener) {
-                Backlog::Taken
-            } else {
-                Backlog::Left
-            };
-            Some(Leave { backlog, ..leave })
-        })
-        .await
+        let within = LEAVE_WITHIN.min(timeout / 2);
+        let cut = self.fronts.hand_over(kept, deadline, within).await;
+        self.end(cut).await
     }
 }

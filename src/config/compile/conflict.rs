@@ -117,7 +117,7 @@ pub(super) fn waits(upstreams: &[Upstream], routes: &[Route], problems: &Problem
         let Some(timeout) = route.plan.timeout else {
             continue;
         };
-        for (name, at) in &route.forwards_at {
+        for (name, at) in route.forwards_at.iter().chain(&route.falls_to) {
             let Some(upstream) = by_name.get(name) else {
                 continue;
             };
@@ -263,10 +263,11 @@ pub(super) fn unused(upstreams: &[Upstream], routes: &[Route], problems: &Proble
     }
 }
 
-/// Each upstream that a route forwards to, and where.
+/// Each upstream that a route forwards or falls back to, and where.
 fn forwards(routes: &[Route]) -> impl Iterator<Item = (&UpstreamName, Span)> {
     routes
         .iter()
         .filter(|route| matches!(route.plan.action, ActionPlan::Forward(_)))
-        .flat_map(|route| route.forwards_at.iter().map(|(name, at)| (name, *at)))
+        .flat_map(|route| route.forwards_at.iter().chain(&route.falls_to))
+        .map(|(name, at)| (name, *at))
 }

@@ -5,10 +5,10 @@ use std::{
     num::NonZeroUsize,
 };
 
-use super::{Folder, NamedPair, names, process::networks};
+use super::{Folder, NamedClients, NamedPair, NamedServer, names, process::networks};
 use crate::{
     config::{
-        CertificatePlan, ListenerPlan, ListenerTlsPlan,
+        CertificatePlan, ClientAuth, ClientsPlan, ListenerPlan, ListenerTlsPlan,
         fields::{self, listener as keys},
         problem::{Code, Problem, Span},
         row::Row,
@@ -22,10 +22,24 @@ pub(super) struct Listener {
     pub(super) plan: ListenerPlan,
     pub(super) bind_at: Span,
     pub(super) certificates: Vec<NamedPair>,
+    pub(super) clients: Option<NamedClients>,
 }
 
 /// Stands for a bind that is missing or wrong, which was noted; port 0 is in conflict with nothing.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+// === impl Listener ===
+
+impl Listener {
+    /// The files that its TLS needs.
+    pub(super) fn server(&self) -> NamedServer {
+        NamedServer {
+            listener: self.plan.name.clone(),
+            pairs: self.certificates.clone(),
+            clients: self.clients.clone(),
+        }
+    }
+}
 
 pub(super) fn all(root: &Row<'_>, folder: Folder<'_>) -> Vec<Listener> {
     let rows = root.tables(&fields::LISTENERS);
@@ -41,13 +55,17 @@ fn one(row: &Row<'_>, name: &str, folder: Folder<'_>) -> Listener {
     let bind = row.get(&keys::BIND);
     let trusted = row.get(&keys::TRUSTED_PROXIES).map(|list| list.it);
     let trusted_there = row.has("trusted_proxies") && !trusted.as_ref().is_some_and(Vec::is_empty);
-    let certificates = row.table(&keys::TLS).map(|tls| certificates(&tls, folder));
+    let tls = row.table(&keys::TLS);
+    let certificates = tls.as_ref().map(|tls| certificates(tls, folder));
+    let clients = tls.as_ref().and_then(|tls| clients(tls, folder));
     let plan = ListenerPlan {
         name: ListenerName::from(name),
         bind: bind.map_or(NOWHERE, |bind| bind.it.0),
         trusted_proxies: networks(trusted.unwrap_or_default(), row.problems()),
         proxy_protocol: row.value(&keys::PROXY_PROTOCOL),
-        tls: certificates.as_deref().map(tls_plan),
+        tls: certificates
+            .as_deref()
+            .map(|pairs| tls_plan(pairs, clients.as_ref())),
         header_timeout: row.value(&keys::HEADER_TIMEOUT),
         body_timeout: row.value(&keys::BODY_TIMEOUT),
         idle_timeout: row.value(&keys::IDLE_TIMEOUT),
@@ -60,6 +78,7 @@ fn one(row: &Row<'_>, name: &str, folder: Folder<'_>) -> Listener {
         plan,
         bind_at: bind.map_or(row.at, |bind| bind.at),
         certificates: certificates.unwrap_or_default(),
+        clients,
     }
 }
 
@@ -92,9 +111,36 @@ pub(super) fn certificate_plan(pair: &NamedPair) -> CertificatePlan {
     }
 }
 
-fn tls_plan(pairs: &[NamedPair]) -> ListenerTlsPlan {
+/// Whom the listener lets in by their certificates, where it asks for any.
+fn clients(tls: &Row<'_>, folder: Folder<'_>) -> Option<NamedClients> {
+    let auth = tls.get(&keys::CLIENT_AUTH);
+    let Some(ca) = tls.get(&keys::CLIENT_CA) else {
+        if let (Some(auth), false) = (auth, tls.has("client_ca")) {
+            tls.problems().add(
+                Problem::error(
+                    Code::Conflict,
+                    auth.at,
+                    "`client_auth` without `client_ca` could let nobody in",
+                    "no authority is named whose certificates count",
+                )
+                .help("add client_ca = \"clients.pem\""),
+            );
+        }
+        return None;
+    };
+    Some(NamedClients {
+        ca: folder.path(ca),
+        auth: auth.map_or(ClientAuth::Required, |auth| auth.it),
+    })
+}
+
+fn tls_plan(pairs: &[NamedPair], clients: Option<&NamedClients>) -> ListenerTlsPlan {
     ListenerTlsPlan {
         certificates: pairs.iter().map(certificate_plan).collect(),
+        clients: clients.map(|clients| ClientsPlan {
+            ca: clients.ca.it.clone(),
+            auth: clients.auth,
+        }),
     }
 }
 

@@ -6,6 +6,9 @@
 mod change;
 mod concurrency;
 mod conflict;
+mod fallback;
+mod groups;
+mod health;
 mod limits;
 mod listener;
 mod matcher;
@@ -16,7 +19,7 @@ mod share;
 mod upstream;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -24,12 +27,12 @@ use std::{
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    Plan, UpstreamProtocol, fields,
+    ClientAuth, Plan, UpstreamProtocol, fields,
     problem::{At, Code, Problem, Problems, Span},
     row::Row,
     value::{FilePath, Identity},
 };
-use crate::names::{ListenerName, UpstreamName};
+use crate::names::{ListenerName, RouteName, UpstreamName};
 
 /// A plan, and the files that it names with their places in the config.
 #[derive(Debug)]
@@ -42,10 +45,27 @@ pub(super) struct Compiled {
 #[derive(Debug, Default)]
 pub(super) struct Named {
     pub(super) token: Option<At<PathBuf>>,
-    pub(super) listeners: Vec<(ListenerName, Vec<NamedPair>)>,
+    pub(super) listeners: Vec<NamedServer>,
     pub(super) upstreams: Vec<NamedRoots>,
+    /// What routes answer with when nothing else can serve.
+    pub(super) fallbacks: Vec<(RouteName, At<PathBuf>)>,
     /// The first name server that is asked over TLS.
     pub(super) encrypted_dns_at: Option<Span>,
+}
+
+/// What a listener with TLS needs.
+#[derive(Debug)]
+pub(super) struct NamedServer {
+    pub(super) listener: ListenerName,
+    pub(super) pairs: Vec<NamedPair>,
+    pub(super) clients: Option<NamedClients>,
+}
+
+/// Whose certificates clients of a listener show.
+#[derive(Debug, Clone)]
+pub(super) struct NamedClients {
+    pub(super) ca: At<PathBuf>,
+    pub(super) auth: ClientAuth,
 }
 
 /// A certificate and its key.
@@ -80,7 +100,7 @@ pub(super) fn compile(
     let (admin, token) = process::admin(&root.table_or_empty(&fields::ADMIN), folder);
     let listeners = listener::all(&root, folder);
     let upstreams = upstream::all(&root, folder);
-    let routes = route::all(&root, &upstreams);
+    let routes = route::all(&root, &upstreams, folder);
     conflict::binds(&root, &admin, &listeners);
     conflict::loops(&listeners, &upstreams, &routes, problems);
     conflict::waits(&upstreams, &routes, problems);
@@ -95,12 +115,13 @@ pub(super) fn compile(
         listeners: listeners
             .iter()
             .filter(|listener| listener.plan.tls.is_some())
-            .map(|listener| (listener.plan.name.clone(), listener.certificates.clone()))
+            .map(listener::Listener::server)
             .collect(),
         upstreams: upstreams
             .iter()
             .filter_map(upstream::Upstream::roots)
             .collect(),
+        fallbacks: routes.iter().filter_map(route::Route::page).collect(),
     };
     let plan = Plan {
         admin: admin.plan,
@@ -126,6 +147,28 @@ pub(super) fn compile(
             .collect(),
     };
     Compiled { plan, named }
+}
+
+// === impl Named ===
+
+impl Named {
+    /// The paths of all of them.
+    pub(super) fn paths(&self) -> BTreeSet<PathBuf> {
+        let pairs = self.listeners.iter().flat_map(|server| &server.pairs);
+        let shown = self
+            .upstreams
+            .iter()
+            .filter_map(|roots| roots.client.as_ref());
+        let pairs = pairs.chain(shown).flat_map(|pair| [&pair.cert, &pair.key]);
+        let clients = self
+            .listeners
+            .iter()
+            .filter_map(|server| server.clients.as_ref());
+        let roots = self.upstreams.iter().filter_map(|roots| roots.ca.as_ref());
+        let roots = roots.chain(clients.map(|clients| &clients.ca));
+        let files = pairs.chain(roots).chain(&self.token);
+        files.map(|file| file.it.clone()).collect()
+    }
 }
 
 // === impl Folder ===

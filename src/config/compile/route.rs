@@ -1,10 +1,11 @@
 //! `[[routes]]`: what a route does.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::{limits, matcher, names, overload, upstream::Upstream};
+use super::{Folder, fallback, limits, matcher, names, overload, upstream::Upstream};
 use crate::{
     config::{
         ActionPlan, HeaderEdits, PathMatch, RetryOn, RetryPlan, RewritePlan, RoutePlan, SplitPlan,
@@ -12,7 +13,7 @@ use crate::{
         nearest::did_you_mean,
         problem::{At, Code, Problem, Span},
         row::Row,
-        shape::Nested,
+        shape::{Nested, Preset},
         value::{Identity, RetryWord},
     },
     names::{RouteName, UpstreamName},
@@ -30,11 +31,25 @@ pub(super) struct Route {
     pub(super) timeout_at: Option<Span>,
     /// Where each upstream that it forwards to is named.
     pub(super) forwards_at: Vec<(UpstreamName, Span)>,
+    /// The upstream of its fallback, and where it is named.
+    pub(super) falls_to: Option<(UpstreamName, Span)>,
+    /// The file of its fallback.
+    pub(super) page: Option<At<PathBuf>>,
     /// Where its share stands.
     pub(super) share_at: Option<Span>,
 }
 
-pub(super) fn all(root: &Row<'_>, upstreams: &[Upstream]) -> Vec<Route> {
+// === impl Route ===
+
+impl Route {
+    /// The file of its fallback, which is to be loaded.
+    pub(super) fn page(&self) -> Option<(RouteName, At<PathBuf>)> {
+        let page = self.page.clone()?;
+        Some((self.plan.name.clone(), page))
+    }
+}
+
+pub(super) fn all(root: &Row<'_>, upstreams: &[Upstream], folder: Folder<'_>) -> Vec<Route> {
     let rows = root.tables(&fields::ROUTES);
     let known: Vec<&str> = upstreams
         .iter()
@@ -44,11 +59,11 @@ pub(super) fn all(root: &Row<'_>, upstreams: &[Upstream]) -> Vec<Route> {
     let names = names(&rows, &given, "route", root.problems());
     rows.iter()
         .zip(names)
-        .map(|(row, name)| one(row, &name, &known))
+        .map(|(row, name)| one(row, &name, &known, folder))
         .collect()
 }
 
-fn one(row: &Row<'_>, name: &str, known: &[&str]) -> Route {
+fn one(row: &Row<'_>, name: &str, known: &[&str], folder: Folder<'_>) -> Route {
     let before = row.problems().count();
     let matcher = matcher::compile(row);
     let sound = row.problems().count() == before;
@@ -63,6 +78,7 @@ fn one(row: &Row<'_>, name: &str, known: &[&str]) -> Route {
     }
     let (action, forwards_at) = action(row, known);
     let rewrite = rewrite(row, &matcher.path, &action);
+    let fallback = fallback::compile(row, &action, known, folder);
     let share = row.get(&keys::PORTION);
     if !matches!(action, ActionPlan::Forward(_)) {
         overload::refuse_unforwarded(row);
@@ -71,6 +87,7 @@ fn one(row: &Row<'_>, name: &str, known: &[&str]) -> Route {
         name: RouteName::from(name),
         matcher,
         action,
+        fallback: fallback.plan,
         rewrite,
         priority: row.value(&keys::PRIORITY),
         timeout,
@@ -90,6 +107,8 @@ fn one(row: &Row<'_>, name: &str, known: &[&str]) -> Route {
         sound,
         timeout_at,
         forwards_at,
+        falls_to: fallback.upstream,
+        page: fallback.page,
         share_at: share.map(|share| share.at),
     }
 }
@@ -98,7 +117,10 @@ fn one(row: &Row<'_>, name: &str, known: &[&str]) -> Route {
 fn action(row: &Row<'_>, known: &[&str]) -> (ActionPlan, Vec<(UpstreamName, Span)>) {
     let upstream = row.get(&keys::UPSTREAM);
     let split = split(row, known);
-    let respond = row.table(&keys::RESPOND).map(|row| respond(&row));
+    let respond = row.table(&keys::RESPOND).map(|row| {
+        let (status, body) = answer(&row, &keys::STATUS);
+        ActionPlan::Respond { status, body }
+    });
     let redirect = row.table(&keys::REDIRECT).and_then(|row| redirect(&row));
     if let Some(upstream) = upstream {
         check_upstream(row, &upstream, known);
@@ -153,7 +175,7 @@ fn split(row: &Row<'_>, known: &[&str]) -> Vec<(SplitPlan, Span)> {
     shares
 }
 
-fn check_upstream(row: &Row<'_>, upstream: &At<Identity>, known: &[&str]) {
+pub(super) fn check_upstream(row: &Row<'_>, upstream: &At<Identity>, known: &[&str]) {
     let name = upstream.it.0.as_str();
     if known.contains(&name) {
         return;
@@ -178,8 +200,9 @@ fn check_upstream(row: &Row<'_>, upstream: &At<Identity>, known: &[&str]) {
     );
 }
 
-fn respond(row: &Row<'_>) -> ActionPlan {
-    let status = row.value(&keys::STATUS);
+/// `{ status, body }`
+pub(super) fn answer(row: &Row<'_>, status: &'static Preset<StatusCode>) -> (StatusCode, Bytes) {
+    let status = row.value(status);
     let body = row.get(&keys::BODY);
     let bare = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
     if let Some(body) = body.as_ref().filter(|body| bare && !body.it.0.is_empty()) {
@@ -190,10 +213,8 @@ fn respond(row: &Row<'_>) -> ActionPlan {
             "leave it out",
         ));
     }
-    ActionPlan::Respond {
-        status,
-        body: body.map(|body| body.it.0.into()).unwrap_or_default(),
-    }
+    let body = body.map(|body| body.it.0.into()).unwrap_or_default();
+    (status, body)
 }
 
 fn redirect(row: &Row<'_>) -> Option<ActionPlan> {
@@ -282,7 +303,7 @@ fn retry(row: &Row<'_>) -> RetryPlan {
 }
 
 /// Fields that frame a message or belong to one connection: the gateway's own business.
-const UNTOUCHABLE: [HeaderName; 9] = [
+pub(super) const UNTOUCHABLE: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::HOST,

@@ -1,15 +1,13 @@
 //! `[upstreams.NAME]` and what is below it.
 
-use std::collections::BTreeMap;
-
 use super::{
-    Folder, NamedPair, NamedRoots, concurrency,
+    Folder, NamedPair, NamedRoots, concurrency, groups, health,
     listener::{certificate_plan, pair},
     process::{name_servers, ordered},
 };
 use crate::{
     config::{
-        EjectionPlan, EndpointPlan, EndpointSource, HealthPlan, UpstreamPlan, UpstreamTlsPlan,
+        EjectionPlan, UpstreamPlan, UpstreamTlsPlan,
         fields::{self, upstream as keys},
         problem::{At, Code, Problem, Span},
         row::Row,
@@ -61,18 +59,27 @@ fn bad_name(name: At<&str>, wrong: Wrong) -> Problem {
 }
 
 fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
-    let (endpoints, endpoints_at) = endpoints(row);
+    let groups::Endpoints {
+        plans: endpoints,
+        places: endpoints_at,
+        groups,
+        ..
+    } = groups::endpoints(row);
     let limit = row.table_or_empty(&keys::CONCURRENCY);
     let (concurrency, max_wait_at) = concurrency::compile(&limit);
     let tls = row.table(&keys::TLS).map(|tls| self::tls(&tls, folder));
     let dns = row.table(&keys::NAME_SERVERS);
     let (name_servers, encrypted_dns_at) =
         name_servers(dns.and_then(|dns| dns.get(&keys::SERVERS)));
+    let protocol = row.value(&keys::PROTOCOL);
+    let health = row.table(&keys::HEALTH);
     let plan = UpstreamPlan {
         name: UpstreamName::from(name.it),
         endpoints,
+        groups,
+        overprovisioning: row.value(&keys::OVERPROVISIONING),
         name_servers,
-        protocol: row.value(&keys::PROTOCOL),
+        protocol,
         balance: row.value(&keys::BALANCE),
         connect_timeout: row.value(&keys::CONNECT_TIMEOUT),
         first_byte_timeout: row.value(&keys::FIRST_BYTE_TIMEOUT),
@@ -80,7 +87,7 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
         host: row.value(&keys::HOST),
         panic_threshold: row.value(&keys::PANIC_THRESHOLD),
         tls: tls.as_ref().map(|tls| tls.plan.clone()),
-        health: row.table(&keys::HEALTH).map(|health| self::health(&health)),
+        health: health.map(|health| health::compile(&health, protocol)),
         ejection: ejection(&row.table_or_empty(&keys::EJECTION)),
         concurrency,
         slow_start: row.value(&keys::SLOW_START),
@@ -97,47 +104,6 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
     }
 }
 
-fn endpoints(row: &Row<'_>) -> (Vec<EndpointPlan>, Vec<Span>) {
-    let mut plans = Vec::new();
-    let mut places = Vec::new();
-    let mut seen: BTreeMap<EndpointSource, Span> = BTreeMap::new();
-    for row in row.tables(&keys::ENDPOINTS) {
-        let address = row.get(&keys::ADDRESS);
-        let dns = row.get(&keys::DNS);
-        let srv = row.get(&keys::SRV);
-        let weight = row.value(&keys::WEIGHT);
-        let address = address.map(|at| at.map(|address| EndpointSource::Address(address.0)));
-        let name = dns.map(|at| {
-            at.map(|dns| EndpointSource::Dns {
-                name: dns.name,
-                port: dns.port,
-            })
-        });
-        let service = srv.map(|at| at.map(|service| EndpointSource::Srv { name: service.0 }));
-        let Some(source) = address.or(name).or(service) else {
-            continue;
-        };
-        if let Some(first) = seen.insert(source.it.clone(), source.at) {
-            row.problems().add(
-                Problem::error(
-                    Code::Conflict,
-                    source.at,
-                    "this endpoint is given twice",
-                    "given again here",
-                )
-                .and(first, "first given here")
-                .help("for a larger share give it a `weight`"),
-            );
-        }
-        places.push(source.at);
-        plans.push(EndpointPlan {
-            source: source.it,
-            weight,
-        });
-    }
-    (plans, places)
-}
-
 fn tls(row: &Row<'_>, folder: Folder<'_>) -> Tls {
     let ca = row
         .get(&keys::CA)
@@ -152,23 +118,6 @@ fn tls(row: &Row<'_>, folder: Folder<'_>) -> Tls {
         at: row.at,
         ca,
         client,
-    }
-}
-
-fn health(row: &Row<'_>) -> HealthPlan {
-    let (interval, interval_at) = row.placed(&keys::INTERVAL);
-    let (timeout, timeout_at) = row.placed(&keys::TIMEOUT);
-    ordered(
-        row,
-        ("timeout", timeout, timeout_at),
-        ("interval", interval, interval_at),
-    );
-    HealthPlan {
-        path: row.get(&keys::PATH).map(|path| path.it.0),
-        interval,
-        timeout,
-        unhealthy_after: row.value(&keys::UNHEALTHY_AFTER),
-        healthy_after: row.value(&keys::HEALTHY_AFTER),
     }
 }
 

@@ -10,7 +10,7 @@ use toml::{
 use super::THERE;
 use crate::config::{
     ConfigHash,
-    fields::ROOT,
+    fields::{ROOT, upstream::GROUP},
     shape::{AnyField, Section, Shape},
     value::normal_text,
 };
@@ -83,7 +83,7 @@ fn parts(field: &dyn AnyField, value: Option<&DeValue<'_>>) -> Vec<(Option<Strin
         (Shape::Tables { of, .. }, Some(DeValue::Array(items))) => items
             .iter()
             .filter_map(|item| item.get_ref().as_table())
-            .map(|table| (Some(label(of, table)), keys_of(of, Some(table))))
+            .map(|table| (Some(label(of, table, 1)), keys_of(of, Some(table))))
             .collect(),
         (Shape::Named { of, .. }, Some(DeValue::Table(tables))) => tables
             .iter()
@@ -108,15 +108,17 @@ fn collect(section: &Section, table: Option<&DeTable<'_>>, prefix: &str, out: &m
         let value = table.and_then(|table| table.get(field.name()));
         let value = value.map(Spanned::get_ref);
         match (field.shape(), value) {
-            (Shape::Table(of), Some(DeValue::Table(table))) => {
+            (Shape::Table(of) | Shape::TableOrTrue(of), Some(DeValue::Table(table))) => {
                 collect(of, Some(table), &format!("{name}."), out);
             }
             (Shape::Table(of), _) if field.absent() == Some(DEFAULTS) => {
                 collect(of, None, &format!("{name}."), out);
             }
             (Shape::Tables { of, .. }, Some(DeValue::Array(items))) => {
-                for table in items.iter().filter_map(|item| item.get_ref().as_table()) {
-                    let item = format!("{name}.{}", label(of, table));
+                let tables = items.iter().filter_map(|item| item.get_ref().as_table());
+                let before = usize::from(has(table, "endpoints")); // they are the first group
+                for (table, number) in tables.zip(before.saturating_add(1)..) {
+                    let item = format!("{name}.{}", label(of, table, number));
                     collect(of, Some(table), &format!("{item}."), out);
                     out.insert(item, THERE.to_owned());
                 }
@@ -133,14 +135,22 @@ fn collect(section: &Section, table: Option<&DeTable<'_>>, prefix: &str, out: &m
     }
 }
 
-/// By what one of several tables is known: its name, or the first key that says which it is.
-fn label(section: &Section, table: &DeTable<'_>) -> String {
+fn has(table: Option<&DeTable<'_>>, key: &str) -> bool {
+    table.is_some_and(|table| table.contains_key(key))
+}
+
+/// By what one of several tables is known: its name, or the first key that says which it is. `number` is what a group
+/// without a name is called.
+fn label(section: &Section, table: &DeTable<'_>, number: usize) -> String {
     let text = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str());
     if let Some(name) = text("name") {
         return name.to_owned();
     }
     if section.field("key").is_some() && section.field("name").is_some() {
         return text("key").unwrap_or("client_ip").to_owned(); // a rate limit's key is its name
+    }
+    if section.name == GROUP.name {
+        return number.to_string();
     }
     if section.field("name").is_some() {
         return "default".to_owned();

@@ -132,6 +132,41 @@ fn what_comes_or_goes_as_a_whole_is_told_once() {
 }
 
 #[test]
+fn groups_and_fallbacks_that_change_are_told_by_name() {
+    let groups = "[[upstreams.one.groups]]\nname = \"standby\"\nendpoints = [{ address = \"10.0.1.1:80\" }]\n\
+                  [[upstreams.one.groups]]\nendpoints = [{ address = \"10.0.2.1:80\" }]\n";
+    let with = |fallback: &str, groups: &str| {
+        let route = format!("upstream = \"one\"\nfallback = {{ {fallback} }}");
+        BASE.replace("upstream = \"one\"", &route) + groups
+    };
+    let old = with("upstream = \"two\"", groups);
+    let path = Path::new("tidegate.toml");
+    let between = |old: &str, new: &str| Diff::between_texts(old, new, path).unwrap();
+    let moved = groups.replace("10.0.2.1:80\"", "10.0.2.1:80\", weight = 2");
+    let diff = between(&old, &with("upstream = \"two\"", &moved));
+    assert_eq!(
+        told(&diff),
+        ["upstream one groups.3.endpoints.10.0.2.1:80.weight: 1 -> 2"]
+    );
+    let diff = between(&old, &with("file = \"sorry.html\"", ""));
+    assert_eq!(
+        told(&diff),
+        [
+            "upstream one groups.3: there -> -",
+            "upstream one groups.standby: there -> -",
+            "route shop fallback.file: - -> \"sorry.html\"",
+            "route shop fallback.upstream: \"two\" -> -",
+        ]
+    );
+    // A fallback's upstream touches the route.
+    let slower = old.replace(
+        "[upstreams.two]\n",
+        "[upstreams.two]\nslow_start = \"1s\"\n",
+    );
+    assert_eq!(touched(&between(&old, &slower)), ["rest", "shop"]);
+}
+
+#[test]
 fn what_all_requests_go_through_touches_all() {
     let diff = diff(|text| format!("[dns]\nhold = \"10s\"\n{text}"));
     assert_eq!(told(&diff), ["[dns] hold: \"30s\" -> \"10s\""]);

@@ -7,11 +7,11 @@ use std::{
 
 use super::flat::Name;
 use crate::{
-    config::{ActionPlan, Plan, RoutePlan},
+    config::{ActionPlan, FallbackPlan, Plan, RoutePlan},
     names::{RouteName, UpstreamName},
 };
 
-/// Which routes a change touches: those whose plan it changes, those that come or go, and those that forward to an
+/// Which routes a change touches: those whose plan it changes, those that come or go, and those that forward or fall back to an
 /// upstream whose plan it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Touched {
@@ -94,5 +94,6 @@ fn forwards(route: &RoutePlan) -> impl Iterator<Item = &UpstreamName> {
         ActionPlan::Forward(split) => split.as_slice(),
         ActionPlan::Respond { .. } | ActionPlan::Redirect { .. } => &[],
     };
-    split.iter().map(|share| &share.upstream)
+    let fallback = route.fallback.as_ref().and_then(FallbackPlan::upstream);
+    split.iter().map(|share| &share.upstream).chain(fallback)
 }

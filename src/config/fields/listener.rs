@@ -4,15 +4,16 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use super::{KIB, MIB, hours, millis, secs, size, time};
 use crate::config::{
+    ClientAuth,
     problem::At,
     shape::{Field, Nested, Preset, Section, Shape},
-    value::{ByteSize, FilePath, Identity, Listen, Network},
+    value::{ByteSize, FilePath, Identity, Listen, Network, Word},
 };
 
 pub(crate) static LISTENER: Section = Section::of(
     "listener",
     "[[listeners]]",
-    "A socket where requests come in: HTTP/1.1 and HTTP/2, with TLS or without. A change of `bind` or `tls` needs a restart.",
+    "A socket where requests come in: HTTP/1.1 and HTTP/2, with TLS or without. Any key may change while it runs: a socket is known by its `bind` and stays open while any listener has that, whatever its name; what holds for connections holds for those that come then. A new socket that cannot be bound refuses the whole reload. Where one is removed, its connections are asked to leave one after the other, within `[drain] timeout`.",
     &[
         &NAME,
         &BIND,
@@ -104,7 +105,19 @@ pub(crate) static LISTENER_TLS: Section = Section::of(
     "listener_tls",
     "tls of [[listeners]]",
     "Certificates; the one whose names hold the client's is shown.",
-    &[&CERTIFICATES],
+    &[&CERTIFICATES, &CLIENT_CA, &CLIENT_AUTH],
+);
+pub(crate) static CLIENT_CA: Field<FilePath> = Field::optional(
+    "client_ca",
+    FILE,
+    "clients are asked for no certificate",
+    "A PEM file with the authorities whose certificates clients show. It is watched; a change holds for new handshakes.",
+);
+pub(crate) static CLIENT_AUTH: Field<ClientAuth> = Field::optional(
+    "client_auth",
+    ClientAuth::SHAPE,
+    "`\"required\"` with `client_ca`",
+    "Whether who shows no certificate is refused in the handshake. Who shows a wrong one always is.",
 );
 pub(crate) static CERTIFICATES: Nested = Nested::required(
     "certificates",
@@ -119,7 +132,7 @@ pub(crate) static CERTIFICATES: Nested = Nested::required(
 pub(crate) static CERTIFICATE: Section = Section::of(
     "certificate",
     "a certificate",
-    "A certificate chain and its private key, as PEM files. They are read again at SIGHUP.",
+    "A certificate chain and its private key, as PEM files. Both are watched: once they are changed and fit each other they hold for new handshakes; until then the pair before stays in force, which the log and `tidegate_certificate_stale` tell.",
     &[&CERT, &KEY],
 );
 pub(crate) static CERT: Field<FilePath> = Field::required(

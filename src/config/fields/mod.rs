@@ -1,6 +1,7 @@
 //! Every key of the file, section by section: its form, bounds, default and meaning. Nothing else says them.
 
 pub(crate) mod change;
+pub(crate) mod health;
 pub(crate) mod listener;
 pub(crate) mod process;
 pub(crate) mod route;

@@ -17,7 +17,7 @@ use crate::config::{
 pub(crate) static ADMIN: Section = Section::of(
     "admin",
     "[admin]",
-    "The admin listener: dashboard, API, `/metrics`, `/healthz`, `/readyz`. A change needs a restart.",
+    "The admin listener: dashboard, API, `/metrics`, `/healthz`, `/readyz`. Another `bind` or token holds at once; another token ends the sessions of the dashboard.",
     &[&ADMIN_BIND, &TOKEN_FILE],
 );
 pub(crate) static ADMIN_BIND: Preset<Listen> = Preset::new(
@@ -61,7 +61,7 @@ pub(crate) static LEVEL: Preset<tracing::Level> = Preset::new(
 pub(crate) static DRAIN: Section = Section::of(
     "drain",
     "[drain]",
-    "How the process ends after SIGTERM.",
+    "How the process ends after SIGTERM, and connections of a listener that left the config (by `timeout`).",
     &[&DELAY, &DRAIN_TIMEOUT],
 );
 pub(crate) static DELAY: Preset<Duration> = Preset::new(

@@ -13,9 +13,9 @@ use crate::{
         problem::At,
         shape::{Field, Nested, Preset, Section, Shape},
         value::{
-            ByteSize, FieldName, FieldValue, GRPC_CODES, GrpcCode, HedgeTime, Host, Identity,
-            LimitKey, LimitName, Literal, MatchText, Pairs, Portion, Rate, RedirectTo, RetryWord,
-            Tenant, UrlPath, Verb, Word,
+            ByteSize, FieldName, FieldValue, FilePath, GRPC_CODES, GrpcCode, HedgeTime, Host,
+            Identity, LimitKey, LimitName, Literal, MatchText, Pairs, Portion, Rate, RedirectTo,
+            RetryWord, Tenant, UrlPath, Verb, Word,
         },
     },
     names::Priority,
@@ -40,6 +40,7 @@ pub(crate) static ROUTE: Section = Section {
             &SPLIT,
             &RESPOND,
             &REDIRECT,
+            &FALLBACK,
             &STRIP_PREFIX,
             &REPLACE_PREFIX,
             &REQUEST_HEADERS,
@@ -141,6 +142,12 @@ pub(crate) static REDIRECT: Nested = Nested::optional(
     Shape::Table(&LEAD),
     "another of the four is there",
     "Sends the client elsewhere.",
+);
+pub(crate) static FALLBACK: Nested = Nested::optional(
+    "fallback",
+    Shape::Table(&FALLBACK_RULE),
+    "the fault is told",
+    "What is answered when nothing else can serve.",
 );
 pub(crate) static STRIP_PREFIX: Field<UrlPath> = Field::optional(
     "strip_prefix",
@@ -271,6 +278,70 @@ pub(crate) static BODY: Field<Literal> = Field::optional(
     Shape::Text("text"),
     "empty",
     "The body, as plain text, at most 64 KiB.",
+);
+
+pub(crate) static FALLBACK_RULE: Section = Section {
+    one_of: &["upstream", "file", "respond"],
+    not_both: &[
+        ("upstream", "status"),
+        ("upstream", "content_type"),
+        ("respond", "status"),
+        ("respond", "content_type"),
+    ],
+    ..Section::of(
+        "fallback",
+        "fallback of [[routes]]",
+        "For when nothing else can serve: no server of the upstream can, its name has no address, or every try ended before a connection was made. Not for requests that are refused by a rate limit, for want of a place, or under pressure: there it would only move the load. There is no second fallback: what the other upstream says, or why it cannot, is the answer.",
+        &[
+            &FALLBACK_UPSTREAM,
+            &FALLBACK_FILE,
+            &FALLBACK_STATUS,
+            &CONTENT_TYPE,
+            &FALLBACK_RESPOND,
+        ],
+    )
+};
+pub(crate) static FALLBACK_UPSTREAM: Field<Identity> = Field::optional(
+    "upstream",
+    UPSTREAM_NAME,
+    "another of the three is there",
+    "Forwards to this upstream, whose limits hold as for any request; the route's `share` does not count there. Not one that the route forwards to, unless it splits to others too. After tries that failed, a body is only sent on where nothing of it was sent, or where it was kept (`retry.replay`).",
+);
+pub(crate) static FALLBACK_FILE: Field<FilePath> = Field::optional(
+    "file",
+    super::listener::FILE,
+    "another of the three is there",
+    "Answers with what this file holds, at most 1 MiB. It is read with the config, and again at SIGHUP.",
+);
+pub(crate) static FALLBACK_STATUS: Preset<StatusCode> = Preset::new(
+    "status",
+    Shape::Count { min: 200, max: 599 },
+    StatusCode::SERVICE_UNAVAILABLE,
+    "The status of `file`.",
+);
+pub(crate) static CONTENT_TYPE: Field<FieldValue> = Field::optional(
+    "content_type",
+    Shape::Text("a media type like \"text/html; charset=utf-8\""),
+    "`\"text/html; charset=utf-8\"`",
+    "What `file` holds.",
+);
+pub(crate) static FALLBACK_RESPOND: Nested = Nested::optional(
+    "respond",
+    Shape::Table(&FALLBACK_ANSWER),
+    "another of the three is there",
+    "Answers by itself.",
+);
+pub(crate) static FALLBACK_ANSWER: Section = Section::of(
+    "fallback_respond",
+    "respond of fallback",
+    "An answer of the gateway's own.",
+    &[&FALLBACK_ANSWER_STATUS, &BODY],
+);
+pub(crate) static FALLBACK_ANSWER_STATUS: Preset<StatusCode> = Preset::new(
+    "status",
+    Shape::Count { min: 200, max: 599 },
+    StatusCode::SERVICE_UNAVAILABLE,
+    "The status.",
 );
 
 pub(crate) static LEAD: Section = Section::of(

@@ -4,45 +4,66 @@ use std::{num::NonZeroU32, time::Duration};
 
 use super::{hours, millis, secs, time};
 use crate::config::{
-    BalancePolicy, HostPolicy, LawWord, UpstreamProtocol,
+    BalancePolicy, HostPolicy, LawWord, MOST_GROUPS, UpstreamProtocol,
     problem::At,
     shape::{Field, Nested, Preset, Section, Shape},
     value::{
-        AskedServer, CheckPath, ConcurrencyWord, FilePath, NameAndPort, ServerAddress, ServerHost,
+        AskedServer, ConcurrencyWord, FilePath, Identity, NameAndPort, ServerAddress, ServerHost,
         ServiceName, Word,
     },
 };
 
-pub(crate) static UPSTREAM: Section = Section::of(
-    "upstream",
-    "[upstreams.NAME]",
-    "A group of servers that do the same work.",
-    &[
-        &ENDPOINTS,
-        &NAME_SERVERS,
-        &PROTOCOL,
-        &BALANCE,
-        &CONNECT_TIMEOUT,
-        &FIRST_BYTE_TIMEOUT,
-        &IDLE_TIMEOUT,
-        &MAX_CONNECTION_AGE,
-        &HOST,
-        &PANIC_THRESHOLD,
-        &SLOW_START,
-        &TLS,
-        &HEALTH,
-        &EJECTION,
-        &CONCURRENCY,
-    ],
-);
-pub(crate) static ENDPOINTS: Nested = Nested::required(
+pub(crate) static UPSTREAM: Section = Section {
+    any_of: &["endpoints", "groups"],
+    ..Section::of(
+        "upstream",
+        "[upstreams.NAME]",
+        "Servers that do the same work.",
+        &[
+            &ENDPOINTS,
+            &GROUPS,
+            &OVERPROVISIONING,
+            &NAME_SERVERS,
+            &PROTOCOL,
+            &BALANCE,
+            &CONNECT_TIMEOUT,
+            &FIRST_BYTE_TIMEOUT,
+            &IDLE_TIMEOUT,
+            &MAX_CONNECTION_AGE,
+            &HOST,
+            &PANIC_THRESHOLD,
+            &SLOW_START,
+            &TLS,
+            &HEALTH,
+            &EJECTION,
+            &CONCURRENCY,
+        ],
+    )
+};
+pub(crate) static ENDPOINTS: Nested = Nested::optional(
     "endpoints",
+    SERVERS_OF,
+    "`groups` is there",
+    "Where its servers are. Beside `groups` they are the first group, before those.",
+);
+pub(crate) static GROUPS: Nested = Nested::optional(
+    "groups",
     Shape::Tables {
-        of: &ENDPOINT,
+        of: &GROUP,
         min: 1,
-        max: 1024,
+        max: MOST_GROUPS - 1,
     },
-    "Where its servers are.",
+    "one group: `endpoints`",
+    "Groups of servers in the order in which they are to serve: the main site first, then those that take over.",
+);
+pub(crate) static OVERPROVISIONING: Preset<f64> = Preset::new(
+    "overprovisioning",
+    Shape::Share {
+        min: 1.0,
+        max: 100.0,
+    },
+    1.4,
+    "How much more than its part a server of a group can take before others are asked: a group takes the share of its servers that can serve, times this, and at most all; the rest goes to the next groups. With 1.4 the next group gets its first request when less than 5 of 7 can serve. No effect with one group.",
 );
 pub(crate) static NAME_SERVERS: Nested = Nested::optional(
     "dns",
@@ -96,7 +117,7 @@ pub(crate) static PANIC_THRESHOLD: Preset<f64> = Preset::new(
     "panic_threshold",
     Shape::Share { min: 0.0, max: 1.0 },
     0.0,
-    "Below this share of servers that can serve, all of them are used, since the checks are then doubted. 0: never.",
+    "Below this share of servers of a group that can serve, all of them are used, since the checks are then doubted; only while the other groups cannot take over. 0: never.",
 );
 pub(crate) static SLOW_START: Preset<Duration> = Preset::new(
     "slow_start",
@@ -112,7 +133,7 @@ pub(crate) static TLS: Nested = Nested::optional(
 );
 pub(crate) static HEALTH: Nested = Nested::optional(
     "health",
-    Shape::Table(&HEALTH_CHECK),
+    Shape::Table(&super::health::CHECK),
     "no active checks",
     "Active checks of each server. An empty table is enough.",
 );
@@ -128,6 +149,30 @@ pub(crate) static CONCURRENCY: Nested = Nested::optional(
     "its defaults",
     "How many requests the upstream gets at once.",
 );
+
+pub(crate) static GROUP: Section = Section::of(
+    "group",
+    "[[upstreams.NAME.groups]]",
+    "Servers at one site. While enough of the first group can serve, the others get nothing; as it fails, more and more goes to the next, request by request, and back as soon as it recovers. A group without a part of the traffic gets none because another is full: who finds all places taken waits. A retry goes to the next group when it has tried all that can serve of one. Of a group at most a third is ejected (but one), and never its last server.",
+    &[&GROUP_NAME, &GROUP_ENDPOINTS],
+);
+pub(crate) static GROUP_NAME: Field<Identity> = Field::optional(
+    "name",
+    Shape::Text("a name like \"standby\""),
+    "its number, from `1`",
+    "Its name in the API, metrics and the log. A server that moves to another group keeps all that is known of it.",
+);
+pub(crate) static GROUP_ENDPOINTS: Nested = Nested::required(
+    "endpoints",
+    SERVERS_OF,
+    "Where its servers are. A server is in one group; where names of two groups have the same address, it is in the first.",
+);
+/// Several servers, or names that stand for some.
+const SERVERS_OF: Shape = Shape::Tables {
+    of: &ENDPOINT,
+    min: 1,
+    max: 1024,
+};
 
 pub(crate) static ENDPOINT: Section = Section {
     one_of: &["address", "dns", "srv"],
@@ -202,43 +247,6 @@ pub(crate) static CLIENT: Nested = Nested::optional(
     Shape::Table(&super::listener::CERTIFICATE),
     "none",
     "The certificate that is shown to the servers.",
-);
-
-pub(crate) static HEALTH_CHECK: Section = Section::of(
-    "health",
-    "[upstreams.NAME.health]",
-    "Active checks. A first check that fails marks down at once; without `path` the check is a TCP connection. 200 to 399 is healthy.",
-    &[&PATH, &INTERVAL, &TIMEOUT, &UNHEALTHY_AFTER, &HEALTHY_AFTER],
-);
-pub(crate) static PATH: Field<CheckPath> = Field::optional(
-    "path",
-    Shape::Text("a path like \"/healthz\""),
-    "the connection alone is the check",
-    "What is asked for, with a query if need be.",
-);
-pub(crate) static INTERVAL: Preset<Duration> = Preset::new(
-    "interval",
-    time(millis(100), hours(1)),
-    secs(5),
-    "Between two checks of a server, give or take a tenth.",
-);
-pub(crate) static TIMEOUT: Preset<Duration> = Preset::new(
-    "timeout",
-    time(millis(1), secs(60)),
-    secs(1),
-    "How long a check may take. Not more than `interval`.",
-);
-pub(crate) static UNHEALTHY_AFTER: Preset<NonZeroU32> = Preset::new(
-    "unhealthy_after",
-    Shape::Count { min: 1, max: 100 },
-    count(3),
-    "Failures in a row that mark a server down.",
-);
-pub(crate) static HEALTHY_AFTER: Preset<NonZeroU32> = Preset::new(
-    "healthy_after",
-    Shape::Count { min: 1, max: 100 },
-    count(2),
-    "Successes in a row that mark it up.",
 );
 
 pub(crate) static EJECTION_RULE: Section = Section::of(

@@ -3,19 +3,24 @@
 //! The only part of the room, beside the reading of the config itself, that touches the disk. What is wrong
 //! with a file is told at the place of the config that names it.
 
+mod kept;
 mod pem;
 mod tls;
+mod validity;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use self::kept::Kept;
+pub use self::kept::{CertificateFacts, Trouble};
 use super::{
     compile::Named,
     problem::{At, Code, Problem, Problems},
     source::{self, ReadError},
 };
-use crate::names::{ListenerName, UpstreamName};
+use crate::names::{ListenerName, RouteName, UpstreamName};
 
 /// What the files that a config names held.
 #[derive(Clone, Default)]
@@ -26,10 +31,17 @@ pub struct Files {
     pub upstreams: BTreeMap<UpstreamName, Arc<rustls::ClientConfig>>,
     /// How name servers over TLS are checked: by the system's roots. There where the config has any.
     pub name_servers: Option<Arc<rustls::ClientConfig>>,
+    /// What routes answer with when nothing else can serve, where that is a file.
+    pub fallbacks: BTreeMap<RouteName, Bytes>,
     /// What callers of the admin listener must show.
     pub admin_token: Option<Secret>,
     /// SHA-256 over the bytes of all named files; it changes when any of them does.
     pub fingerprint: [u8; 32],
+    /// The certificates that listeners show.
+    pub certificates: Vec<CertificateFacts>,
+    /// Files that are wrong, while what they held before stays in force.
+    pub troubles: Vec<Trouble>,
+    kept: Kept,
 }
 
 /// Text that no log and no debug print may show.
@@ -40,41 +52,50 @@ pub struct Secret(Box<str>);
 struct Reader<'p> {
     problems: &'p Problems,
     hash: Sha256,
+    /// What the files held before, where they were read before.
+    before: Option<&'p Files>,
+    troubles: Vec<Trouble>,
 }
 
 /// The largest token file, in bytes.
 const MAX_TOKEN: u64 = 4096;
+/// The largest file that a route answers with.
+const MAX_PAGE: u64 = 1 << 20;
 
-/// Reads what `named` names. What cannot be used is noted and left out.
-pub(super) fn load(named: &Named, problems: &Problems) -> Files {
+/// Reads what `named` names. What cannot be used is what it was `before`; where it was not there, it is noted and left
+/// out.
+pub(super) fn load(named: &Named, before: Option<&Files>, problems: &Problems) -> Files {
     let mut reader = Reader {
         problems,
         hash: Sha256::new(),
+        before,
+        troubles: Vec::new(),
     };
-    let admin_token = named.token.as_ref().and_then(|file| reader.token(file));
-    let mut listeners = BTreeMap::new();
-    for (name, pairs) in &named.listeners {
-        if let Some(config) = tls::server(pairs, &mut reader) {
-            listeners.insert(name.clone(), Arc::new(config));
-        }
+    let mut files = Files::default();
+    let token = named.token.as_ref();
+    if let Some((path, token)) = token.and_then(|file| reader.token_or_before(file)) {
+        files.admin_token = Some(token.clone());
+        files.kept.token = Some((path, token));
+    }
+    for server in &named.listeners {
+        tls::server(server, &mut reader, &mut files);
     }
     let mut system = tls::SystemRoots::default();
-    let mut upstreams = BTreeMap::new();
     for roots in &named.upstreams {
-        if let Some(config) = tls::client(roots, &mut system, &mut reader) {
-            upstreams.insert(roots.upstream.clone(), Arc::new(config));
+        tls::client(roots, &mut system, &mut reader, &mut files);
+    }
+    files.name_servers = named
+        .encrypted_dns_at
+        .and_then(|at| tls::name_servers(at, &mut system, &reader))
+        .map(Arc::new);
+    for (route, file) in &named.fallbacks {
+        if let Some(bytes) = reader.bytes(file, MAX_PAGE) {
+            files.fallbacks.insert(route.clone(), bytes.into());
         }
     }
-    let name_servers = named
-        .encrypted_dns_at
-        .and_then(|at| tls::name_servers(at, &mut system, &reader));
-    Files {
-        listeners,
-        upstreams,
-        name_servers: name_servers.map(Arc::new),
-        admin_token,
-        fingerprint: reader.hash.finalize().into(),
-    }
+    files.fingerprint = reader.hash.finalize().into();
+    files.troubles = reader.troubles;
+    files
 }
 
 // === impl Reader ===
@@ -89,6 +110,7 @@ impl Reader<'_> {
                 Some(bytes)
             }
             Err(error) => {
+                self.hash.update(error.reason());
                 self.unreadable(file, &error);
                 None
             }
@@ -112,6 +134,18 @@ impl Reader<'_> {
             format!("{} {message}", file.it.display()),
             expected,
         ));
+    }
+
+    fn token_or_before(&mut self, file: &At<PathBuf>) -> Option<(PathBuf, Secret)> {
+        let kept = |before: &Files| {
+            before
+                .kept
+                .token
+                .clone()
+                .filter(|(path, _)| *path == file.it)
+        };
+        let read = |reader: &mut Reader<'_>| Some((file.it.clone(), reader.token(file)?));
+        self.or_before(&file.it, kept, read)
     }
 
     fn token(&mut self, file: &At<PathBuf>) -> Option<Secret> {
@@ -156,6 +190,14 @@ impl fmt::Debug for Secret {
 }
 
 // === impl Files ===
+
+impl Files {
+    /// What decides about the TLS of the upstream of this name: another one than before means other connections.
+    #[must_use]
+    pub fn print_of(&self, upstream: &UpstreamName) -> Option<[u8; 32]> {
+        self.kept.clients.get(upstream.as_str()).copied()
+    }
+}
 
 impl fmt::Debug for Files {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,21 +1,25 @@
 //! Certificates -> what rustls needs to accept and to make connections.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use rustls::{
     ClientConfig, Error, RootCertStore, ServerConfig,
     client::verify_server_name,
     crypto::{CryptoProvider, ring},
     pki_types::ServerName,
-    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use super::{Reader, pem};
+use super::{
+    CertificateFacts, Files, Reader,
+    kept::{Pair, Print, Roots, print_of},
+    pem, validity,
+};
 use crate::config::{
-    UpstreamProtocol,
-    compile::{NamedPair, NamedRoots},
-    problem::{Code, Problem, Span},
+    ClientAuth, UpstreamProtocol,
+    compile::{NamedPair, NamedRoots, NamedServer},
+    problem::{At, Code, Problem, Span},
 };
 
 /// The system's certificate authorities, read when the first upstream wants them.
@@ -30,44 +34,133 @@ struct ByName {
     certificates: Vec<Arc<CertifiedKey>>,
 }
 
-/// TLS of a listener; `None` where something is wrong, which was noted.
-pub(super) fn server(pairs: &[NamedPair], reader: &mut Reader<'_>) -> Option<ServerConfig> {
+/// Adds the TLS of a listener to `files`, unless something is wrong, which was noted.
+pub(super) fn server(named: &NamedServer, reader: &mut Reader<'_>, files: &mut Files) {
     let provider = Arc::new(ring::default_provider());
-    let certificates: Vec<_> = pairs
+    let pairs: Vec<_> = named
+        .pairs
         .iter()
-        .filter_map(|pair| certified(pair, &provider, reader))
-        .map(Arc::new)
+        .filter_map(|pair| pair_of(pair, &provider, reader, files))
         .collect();
-    if certificates.len() != pairs.len() || certificates.is_empty() {
-        return None;
+    let clients = named.clients.as_ref().map(|clients| {
+        let roots = roots_of(&clients.ca, reader, files)?;
+        Some((roots, clients.auth))
+    });
+    if pairs.len() != named.pairs.len() || pairs.is_empty() || matches!(clients, Some(None)) {
+        return;
     }
-    let builder = ServerConfig::builder_with_provider(provider)
+    let clients = clients.flatten();
+    let asks: &[u8] = match &clients {
+        None => b"nobody",
+        Some((_, ClientAuth::Required)) => b"required",
+        Some((_, ClientAuth::Optional)) => b"optional",
+    };
+    let shown = pairs.iter().map(|pair| pair.print.as_slice());
+    let roots = clients.iter().map(|(roots, _)| roots.print.as_slice());
+    let print = print_of(shown.chain([asks]).chain(roots));
+    let key = named.listener.as_str();
+    // What is the same stays the same: it knows the sessions that clients come back with.
+    let same = reader.before.and_then(|before| {
+        let print_before = before.kept.servers.get(key)?;
+        (*print_before == print)
+            .then(|| before.listeners.get(&named.listener).cloned())
+            .flatten()
+    });
+    let config = same.or_else(|| server_config(&pairs, clients, provider).map(Arc::new));
+    if let Some(config) = config {
+        files.kept.servers.insert(key.to_owned(), print);
+        files.listeners.insert(named.listener.clone(), config);
+    }
+    for (pair, named_pair) in pairs.iter().zip(&named.pairs) {
+        let certificate = &named_pair.cert.it;
+        files.certificates.push(CertificateFacts {
+            listener: named.listener.clone(),
+            certificate: certificate.clone(),
+            not_after: pair.not_after,
+            stale: reader.is_troubled(certificate),
+        });
+    }
+}
+
+fn server_config(
+    pairs: &[Pair],
+    clients: Option<(Roots, ClientAuth)>,
+    provider: Arc<CryptoProvider>,
+) -> Option<ServerConfig> {
+    let certificates = pairs.iter().map(|pair| Arc::clone(&pair.certified));
+    let resolver = Arc::new(ByName {
+        certificates: certificates.collect(),
+    });
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .ok()?;
-    let mut config = builder
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(ByName { certificates }));
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some((roots, auth)) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.store, provider);
+            let verifier = match auth {
+                ClientAuth::Required => verifier,
+                ClientAuth::Optional => verifier.allow_unauthenticated(),
+            };
+            builder.with_client_cert_verifier(verifier.build().ok()?)
+        }
+    };
+    let mut config = builder.with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Some(config)
 }
 
-/// TLS of an upstream; `None` where something is wrong, which was noted.
+/// Adds the TLS of an upstream to `files`, unless something is wrong, which was noted.
 pub(super) fn client(
     named: &NamedRoots,
     system: &mut SystemRoots,
     reader: &mut Reader<'_>,
-) -> Option<ClientConfig> {
+    files: &mut Files,
+) {
     let provider = Arc::new(ring::default_provider());
-    let roots = roots(named, system, reader);
-    let pair = named.client.as_ref();
-    let certified = pair.map(|pair| certified(pair, &provider, reader));
+    let own = named.ca.as_ref().map(|ca| roots_of(ca, reader, files));
+    let shown = named
+        .client
+        .as_ref()
+        .map(|pair| pair_of(pair, &provider, reader, files));
+    if own.as_ref().is_some_and(Option::is_none) || shown.as_ref().is_some_and(Option::is_none) {
+        return;
+    }
+    let (own, shown) = (own.flatten(), shown.flatten());
+    let print = print_of([
+        own.as_ref()
+            .map_or(b"system".as_slice(), |roots| &roots.print),
+        shown
+            .as_ref()
+            .map_or(b"nothing".as_slice(), |pair| &pair.print),
+    ]);
+    let store = own.map_or_else(
+        || Arc::new(system.roots(named.at, reader)),
+        |roots| roots.store,
+    );
+    if let Some(config) = client_config(named, store, shown, provider) {
+        let key = named.upstream.as_str().to_owned();
+        files.kept.clients.insert(key, print);
+        files
+            .upstreams
+            .insert(named.upstream.clone(), Arc::new(config));
+    }
+}
+
+fn client_config(
+    named: &NamedRoots,
+    roots: Arc<RootCertStore>,
+    shown: Option<Pair>,
+    provider: Arc<CryptoProvider>,
+) -> Option<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .ok()?
-        .with_root_certificates(roots?);
-    let mut config = match certified {
-        Some(certified) => {
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified?)))
+        .with_root_certificates(roots);
+    let mut config = match shown {
+        Some(pair) => {
+            let certified = CertifiedKey::clone(&pair.certified);
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
         }
         None => builder.with_no_client_auth(),
     };
@@ -92,15 +185,17 @@ pub(super) fn name_servers(
     Some(config.with_no_client_auth())
 }
 
-fn roots(
-    named: &NamedRoots,
-    system: &mut SystemRoots,
-    reader: &mut Reader<'_>,
-) -> Option<RootCertStore> {
-    let Some(file) = &named.ca else {
-        return Some(system.roots(named.at, reader));
-    };
+/// The authorities of a file, or those that it held before.
+fn roots_of(file: &At<PathBuf>, reader: &mut Reader<'_>, files: &mut Files) -> Option<Roots> {
+    let kept = |before: &Files| before.kept.roots.get(&file.it).cloned();
+    let roots = reader.or_before(&file.it, kept, |reader| roots(file, reader))?;
+    files.kept.roots.insert(file.it.clone(), roots.clone());
+    Some(roots)
+}
+
+fn roots(file: &At<PathBuf>, reader: &mut Reader<'_>) -> Option<Roots> {
     let certificates = pem::certificates(file, reader)?;
+    let print = print_of(certificates.iter().map(AsRef::as_ref));
     let mut store = RootCertStore::empty();
     let (_, wrong) = store.add_parsable_certificates(certificates);
     if wrong > 0 || store.is_empty() {
@@ -111,24 +206,49 @@ fn roots(
         );
         return None;
     }
-    Some(store)
+    let store = Arc::new(store);
+    Some(Roots { print, store })
+}
+
+/// A certificate with its key, or what its files held before.
+fn pair_of(
+    named: &NamedPair,
+    provider: &CryptoProvider,
+    reader: &mut Reader<'_>,
+    files: &mut Files,
+) -> Option<Pair> {
+    let key = (named.cert.it.clone(), named.key.it.clone());
+    let kept = |before: &Files| before.kept.pairs.get(&key).cloned();
+    let pair = reader.or_before(&named.cert.it, kept, |reader| {
+        let (print, certified) = certified(named, provider, reader)?;
+        let leaf = certified.end_entity_cert().ok()?;
+        Some(Pair {
+            print,
+            not_after: validity::not_after(leaf),
+            certified: Arc::new(certified),
+        })
+    })?;
+    files.kept.pairs.insert(key, pair.clone());
+    Some(pair)
 }
 
 fn certified(
     pair: &NamedPair,
     provider: &CryptoProvider,
     reader: &mut Reader<'_>,
-) -> Option<CertifiedKey> {
+) -> Option<(Print, CertifiedKey)> {
     let chain = pem::certificates(&pair.cert, reader);
     let key = pem::key(&pair.key, reader);
     let (chain, key) = chain.zip(key)?;
+    let parts = chain.iter().map(AsRef::as_ref);
+    let print = print_of(parts.chain([key.secret_der()]));
     match CertifiedKey::from_der(chain, key, provider) {
         Ok(certified) => {
             if certified
                 .end_entity_cert()
                 .is_ok_and(|leaf| ParsedCertificate::try_from(leaf).is_ok())
             {
-                return Some(certified);
+                return Some((print, certified));
             }
             reader.content(
                 &pair.cert,

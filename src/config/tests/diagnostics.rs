@@ -94,7 +94,7 @@ upstream = "app"
      --> tidegate.toml:5:1
       |
     5 | conect_timeout = "1s"
-      | ^^^^^^^^^^^^^^ expected one of: balance, concurrency, connect_timeout, dns, ejection, endpoints, first_byte_timeout, health, host, idle_timeout, max_connection_age, panic_threshold, protocol, slow_start, tls
+      | ^^^^^^^^^^^^^^ expected one of: balance, concurrency, connect_timeout, dns, ejection, endpoints, first_byte_timeout, groups, health, host, idle_timeout, max_connection_age, overprovisioning, panic_threshold, protocol, slow_start, tls
       |
       = help: did you mean `connect_timeout`?
     "#);
@@ -114,9 +114,9 @@ upstream = "app"
      --> tidegate.toml:5:1
       |
     5 | max_body = "1MiB"
-      | ^^^^^^^^ expected one of: balance, concurrency, connect_timeout, dns, ejection, endpoints, first_byte_timeout, health, host, idle_timeout, max_connection_age, panic_threshold, protocol, slow_start, tls
+      | ^^^^^^^^ expected one of: balance, concurrency, connect_timeout, dns, ejection, endpoints, first_byte_timeout, groups, health, host, idle_timeout, max_connection_age, overprovisioning, panic_threshold, protocol, slow_start, tls
       |
-      = help: `max_body` belongs to [[routes]]
+      = help: `max_body` belongs to [[routes]] or [upstreams.NAME.health]
     "#);
 }
 

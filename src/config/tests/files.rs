@@ -4,12 +4,13 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tempfile::TempDir;
 
 use super::{
-    super::{Diagnostics, read},
+    super::{ClientAuth, Diagnostics, Files, read, read_after},
     MINIMAL,
 };
 
@@ -277,6 +278,85 @@ fn an_upstream_trusts_its_own_authority_and_shows_its_certificate() {
     put(&folder, "ca.crt", "nothing");
     let errors = read(&path).unwrap_err();
     assert_eq!(told(&errors)[0].1, "expected -----BEGIN CERTIFICATE-----");
+}
+
+#[test]
+fn who_lets_clients_in_names_an_authority() {
+    let folder = folder();
+    let (cert, key) = certificate();
+    put(&folder, "a.crt", &cert);
+    put(&folder, "a.key", key);
+    let with = |more: &str| {
+        let tls =
+            format!("tls = {{ certificates = [{{ cert = \"a.crt\", key = \"a.key\" }}]{more} }}");
+        let text = MINIMAL.replace("[upstreams.app]", &format!("{tls}\n[upstreams.app]"));
+        read(&written(&folder, text))
+    };
+    let sentence = "no authority is named whose certificates count";
+    let errors = with(", client_auth = \"optional\"").unwrap_err();
+    assert_eq!(told(&errors), [("C022".to_owned(), sentence.to_owned())]);
+    let loaded = with(", client_ca = \"a.crt\"").unwrap();
+    let tls = loaded.plan.listeners[0].tls.clone().unwrap();
+    let clients = tls.clients.unwrap();
+    assert_eq!(clients.auth, ClientAuth::Required);
+    assert_eq!(clients.ca, folder.path().join("a.crt"));
+    let errors = with(", client_ca = \"a.key\"").unwrap_err();
+    assert_eq!(told(&errors)[0].1, "this is a key; expected a certificate");
+}
+
+#[test]
+fn what_is_wrong_now_stays_what_it_was_and_what_is_the_same_is_kept() {
+    let folder = folder();
+    let (cert, key) = certificate();
+    put(&folder, "a.crt", &cert);
+    put(&folder, "a.key", &key);
+    let path = with_tls(&folder);
+    let before = read(&path).unwrap();
+    let of = |files: &Files| Arc::clone(files.listeners.values().next().unwrap());
+    let same = read_after(&path, &before.files).unwrap();
+    assert!(Arc::ptr_eq(&of(&before.files), &of(&same.files)));
+    assert!(
+        before.another_look().read().is_none(),
+        "nothing has changed"
+    );
+
+    let (other, other_key) = certificate();
+    put(&folder, "a.crt", &other);
+    let kept = read_after(&path, &before.files).unwrap();
+    assert!(Arc::ptr_eq(&of(&before.files), &of(&kept.files)));
+    assert_ne!(kept.files.fingerprint, before.files.fingerprint);
+    assert!(kept.files.certificates[0].stale);
+    let trouble = &kept.files.troubles[0];
+    assert_eq!(trouble.file, folder.path().join("a.crt"));
+    assert!(trouble.why.contains("is not the key of"), "{}", trouble.why);
+    assert_eq!(
+        read(&path).unwrap_err().iter().count(),
+        1,
+        "a start is stricter"
+    );
+
+    put(&folder, "a.key", &other_key);
+    let files = kept.another_look().read().expect("it has changed");
+    assert!(files.troubles.is_empty() && !files.certificates[0].stale);
+    assert!(!Arc::ptr_eq(&of(&before.files), &of(&files)));
+}
+
+#[test]
+fn what_an_upstream_is_trusted_by_decides_about_its_connections() {
+    let folder = folder();
+    let (cert, key) = certificate();
+    put(&folder, "ca.crt", &cert);
+    put(&folder, "us.key", key);
+    let path = with_upstream_tls(&folder, "ca = \"ca.crt\"");
+    let print = || {
+        let loaded = read(&path).unwrap();
+        let name = loaded.plan.upstreams.keys().next().unwrap().clone();
+        loaded.files.print_of(&name).unwrap()
+    };
+    let before = print();
+    assert_eq!(print(), before);
+    put(&folder, "ca.crt", certificate().0);
+    assert_ne!(print(), before);
 }
 
 #[test]

@@ -90,21 +90,6 @@ fn ejection_is_on_unless_it_is_turned_off() {
 }
 
 #[test]
-fn an_empty_health_table_checks_by_connecting() {
-    let plan = plan(&MINIMAL.replace("[[routes]]", "health = {}\n[[routes]]"));
-    let health = plan
-        .upstreams
-        .values()
-        .next()
-        .unwrap()
-        .health
-        .clone()
-        .unwrap();
-    assert_eq!(health.path, None);
-    assert_eq!(health.interval, Duration::from_secs(5));
-}
-
-#[test]
 fn endpoints_are_kept_in_one_form() {
     let plan = plan(&MINIMAL.replace(
         "{ address = \"127.0.0.1:3000\" }",

@@ -3,7 +3,9 @@
 mod arbitrary;
 mod diagnostics;
 mod examples;
+mod failover;
 mod files;
+mod health;
 mod keys;
 mod meaning;
 mod overload;

@@ -1,6 +1,7 @@
 //! One value of the file -> a typed value, or a note of what is wrong with it.
 
 mod address;
+mod check;
 mod host;
 mod http;
 mod name_server;
@@ -21,6 +22,7 @@ use super::{
 };
 
 pub(crate) use address::{Listen, NameAndPort, Network, ServerAddress};
+pub(crate) use check::{BodyText, GrpcService, HostField, StatusRange};
 pub(crate) use host::Host;
 pub(crate) use http::{FieldName, FieldValue, RedirectTo, ServerHost, Verb};
 pub(crate) use name_server::{AskedServer, ServiceName};

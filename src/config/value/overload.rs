@@ -139,6 +139,12 @@ pub(crate) fn share_text(thousandths: u32) -> String {
     (f64::from(thousandths) / 1000.0).to_string()
 }
 
+impl Shown for Portion {
+    fn shown(&self) -> Json {
+        json!(f64::from(self.0.get()) / 1000.0)
+    }
+}
+
 impl Shown for Tenant {
     fn shown(&self) -> Json {
         json!(match &self.0 {

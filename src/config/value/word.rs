@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::{Given, Shown, Typed};
 use crate::{
     config::{
-        BalancePolicy, HostPolicy, LawWord, LogFormat, UpstreamProtocol,
+        BalancePolicy, CheckMethod, ClientAuth, HostPolicy, LawWord, LogFormat, UpstreamProtocol,
         nearest::did_you_mean,
         problem::{Code, Problem},
         shape::Shape,
@@ -76,6 +76,12 @@ impl Word for RetryWord {
     const NAMES: &'static [&'static str] = &["connect", "reset", "timeout", "502", "503", "504"];
 }
 
+impl Word for ClientAuth {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("required", Self::Required), ("optional", Self::Optional)];
+    const NAMES: &'static [&'static str] = &["required", "optional"];
+}
+
 impl Word for LogFormat {
     const WORDS: &'static [(&'static str, Self)] = &[("json", Self::Json), ("text", Self::Text)];
     const NAMES: &'static [&'static str] = &["json", "text"];
@@ -116,6 +122,11 @@ impl Word for HostPolicy {
     const WORDS: &'static [(&'static str, Self)] =
         &[("preserve", Self::Preserve), ("upstream", Self::Upstream)];
     const NAMES: &'static [&'static str] = &["preserve", "upstream"];
+}
+
+impl Word for CheckMethod {
+    const WORDS: &'static [(&'static str, Self)] = &[("GET", Self::Get), ("HEAD", Self::Head)];
+    const NAMES: &'static [&'static str] = &["GET", "HEAD"];
 }
 
 impl Word for Priority {
@@ -202,11 +213,13 @@ macro_rules! words {
 words!(
     ConcurrencyWord,
     RetryWord,
+    ClientAuth,
     LogFormat,
     tracing::Level,
     UpstreamProtocol,
     BalancePolicy,
     HostPolicy,
+    CheckMethod,
     Priority
 );
 
@@ -223,11 +236,13 @@ mod tests {
     fn the_words_that_are_shown_are_those_that_are_read() {
         same::<ConcurrencyWord>();
         same::<RetryWord>();
+        same::<ClientAuth>();
         same::<LogFormat>();
         same::<tracing::Level>();
         same::<UpstreamProtocol>();
         same::<BalancePolicy>();
         same::<HostPolicy>();
+        same::<CheckMethod>();
         same::<Priority>();
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::*;
+use crate::config::CheckPlan;
 
 const BASE: Duration = Duration::from_secs(30);
 const SLOW: Duration = Duration::from_secs(10);
@@ -25,11 +26,14 @@ fn ejection() -> EjectionPlan {
 
 fn checks() -> HealthPlan {
     HealthPlan {
-        path: None,
+        check: CheckPlan::Connect,
+        port: None,
         interval: BASE,
+        fast_interval: BASE,
         timeout: BASE,
         unhealthy_after: NonZeroU32::MIN,
         healthy_after: NonZeroU32::MIN,
+        degraded: None,
     }
 }
 
@@ -80,7 +84,7 @@ fn it_must_be_out_of_neither_to_serve() {
     let (health, now) = ejected();
     health.checked(Err(CheckFailure::Timeout), &checks(), now);
     assert!(!health.can_serve(now + BASE), "down");
-    health.checked(Ok(()), &checks(), now);
+    health.checked(Ok(Passed::Whole), &checks(), now);
     assert!(!health.can_serve(now), "ejected");
     assert!(health.can_serve(now + BASE));
 }
@@ -100,7 +104,7 @@ fn the_share_grows_after_coming_up_too() {
     let (health, now) = (Health::new(), Instant::now());
     health.checked(Err(CheckFailure::Timeout), &checks(), now);
     assert!(close(health.share(SLOW, now), 1.0), "while down");
-    health.checked(Ok(()), &checks(), now + BASE);
+    health.checked(Ok(Passed::Whole), &checks(), now + BASE);
     assert!(close(health.share(SLOW, now + BASE), 0.1));
     assert!(close(health.share(SLOW, now + BASE + SLOW), 1.0));
 }
@@ -109,7 +113,7 @@ fn the_share_grows_after_coming_up_too() {
 fn the_later_return_of_two_decides_the_share() {
     let (health, now) = ejected();
     health.checked(Err(CheckFailure::Timeout), &checks(), now);
-    health.checked(Ok(()), &checks(), now + BASE + SLOW);
+    health.checked(Ok(Passed::Whole), &checks(), now + BASE + SLOW);
     assert!(close(health.share(SLOW, now + BASE + SLOW), 0.1));
 }
 

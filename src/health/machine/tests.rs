@@ -1,6 +1,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
+use crate::config::CheckPlan;
 
 const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -12,11 +13,14 @@ fn times(n: u32) -> NonZeroU32 {
 
 fn checks() -> HealthPlan {
     HealthPlan {
-        path: None,
+        check: CheckPlan::Connect,
+        port: None,
         interval: seconds(5),
+        fast_interval: seconds(5),
         timeout: seconds(1),
         unhealthy_after: times(3),
         healthy_after: times(2),
+        degraded: None,
     }
 }
 
@@ -35,7 +39,9 @@ const WELL: Peers = Peers {
     others_that_can_serve: 2,
 };
 
-const FAIL: Result<(), CheckFailure> = Err(CheckFailure::Timeout);
+const PASS: Result<Passed, CheckFailure> = Ok(Passed::Whole);
+const DEGRADED: Result<Passed, CheckFailure> = Ok(Passed::Degraded);
+const FAIL: Result<Passed, CheckFailure> = Err(CheckFailure::Timeout);
 
 /// A machine and a clock that is moved by hand.
 struct Moved {
@@ -55,7 +61,7 @@ impl Moved {
         self.now += seconds(n);
     }
 
-    fn check(&mut self, result: Result<(), CheckFailure>) -> Option<Change> {
+    fn check(&mut self, result: Result<Passed, CheckFailure>) -> Option<Change> {
         self.machine.checked(result, &checks(), self.now)
     }
 
@@ -103,14 +109,14 @@ fn a_first_check_that_fails_marks_down_at_once() {
 #[test]
 fn a_first_check_that_passes_changes_nothing_to_tell() {
     let mut it = Moved::new();
-    assert_eq!(it.check(Ok(())), None);
+    assert_eq!(it.check(PASS), None);
     assert_eq!(it.view().checked, Checked::Up);
 }
 
 #[test]
 fn later_failures_mark_down_at_the_threshold_and_not_before() {
     let mut it = Moved::new();
-    it.check(Ok(()));
+    it.check(PASS);
     assert_eq!(it.check(FAIL), None);
     assert_eq!(it.check(FAIL), None);
     assert!(!it.machine.is_down());
@@ -120,10 +126,10 @@ fn later_failures_mark_down_at_the_threshold_and_not_before() {
 #[test]
 fn a_pass_in_between_starts_the_count_of_failures_anew() {
     let mut it = Moved::new();
-    it.check(Ok(()));
+    it.check(PASS);
     it.check(FAIL);
     it.check(FAIL);
-    it.check(Ok(()));
+    it.check(PASS);
     it.check(FAIL);
     assert_eq!(it.check(FAIL), None);
     assert!(!it.machine.is_down());
@@ -133,9 +139,9 @@ fn a_pass_in_between_starts_the_count_of_failures_anew() {
 fn passes_mark_up_at_the_threshold_and_not_before() {
     let mut it = Moved::new();
     it.check(FAIL);
-    assert_eq!(it.check(Ok(())), None);
+    assert_eq!(it.check(PASS), None);
     assert!(it.machine.is_down());
-    assert_eq!(it.check(Ok(())), Some(Change::Up));
+    assert_eq!(it.check(PASS), Some(Change::Up));
     assert!(!it.machine.is_down());
 }
 
@@ -143,19 +149,19 @@ fn passes_mark_up_at_the_threshold_and_not_before() {
 fn a_failure_in_between_starts_the_count_of_passes_anew() {
     let mut it = Moved::new();
     it.check(FAIL);
-    it.check(Ok(()));
+    it.check(PASS);
     it.check(FAIL);
-    assert_eq!(it.check(Ok(())), None);
+    assert_eq!(it.check(PASS), None);
     assert!(it.machine.is_down());
 }
 
 #[test]
 fn the_last_check_error_is_shown_until_a_check_passes() {
     let mut it = Moved::new();
-    it.check(Ok(()));
+    it.check(PASS);
     it.check(Err(CheckFailure::Status(http::StatusCode::NOT_FOUND)));
     assert_eq!(it.view().last_check_error.as_deref(), Some("status 404"));
-    it.check(Ok(()));
+    it.check(PASS);
     assert_eq!(it.view().last_check_error, None);
 }
 
@@ -172,7 +178,7 @@ fn without_checks_an_endpoint_that_was_down_comes_back() {
 #[test]
 fn after_checks_were_forgotten_the_next_one_is_a_first_one() {
     let mut it = Moved::new();
-    it.check(Ok(()));
+    it.check(PASS);
     assert_eq!(it.machine.forget_checks(it.now), None);
     assert_eq!(it.check(FAIL), Some(Change::Down));
 }
@@ -221,8 +227,8 @@ fn a_passed_check_does_not_shorten_an_ejection() {
     let mut it = Moved::new();
     it.check(FAIL);
     it.fail(3, WELL);
-    it.check(Ok(()));
-    assert_eq!(it.check(Ok(())), Some(Change::Up));
+    it.check(PASS);
+    assert_eq!(it.check(PASS), Some(Change::Up));
     assert_eq!(it.view().ejected_for, Some(seconds(30)));
 }
 
@@ -252,10 +258,10 @@ fn the_return_is_told_once_by_the_first_event_after_it() {
 #[test]
 fn a_check_tells_the_return_too() {
     let mut it = Moved::new();
-    it.check(Ok(()));
+    it.check(PASS);
     it.fail(3, WELL);
     it.passes(30);
-    assert_eq!(it.check(Ok(())), Some(Change::Returned));
+    assert_eq!(it.check(PASS), Some(Change::Returned));
 }
 
 #[test]
@@ -359,4 +365,68 @@ fn of_two_who_reach_the_threshold_at_once_only_the_first_ejects() {
     assert!(it.machine.eject(&ejection(), &WELL, it.now).is_some());
     assert_eq!(it.machine.eject(&ejection(), &WELL, it.now), None);
     assert_eq!(it.view().ejections, 1);
+}
+
+// === degraded ===
+
+#[test]
+fn a_degraded_answer_passes_and_is_told_once() {
+    let mut it = Moved::new();
+    assert_eq!(it.check(DEGRADED), Some(Change::Degraded));
+    assert_eq!(it.view().checked, Checked::Up);
+    assert!(it.machine.is_degraded());
+    assert_eq!(it.check(DEGRADED), None);
+    assert_eq!(it.check(PASS), Some(Change::Recovered));
+    assert!(!it.machine.is_degraded());
+    assert_eq!(it.check(PASS), None);
+}
+
+#[test]
+fn a_failure_below_the_threshold_leaves_it_degraded() {
+    let mut it = Moved::new();
+    it.check(DEGRADED);
+    assert_eq!(it.check(FAIL), None);
+    assert!(it.view().degraded);
+}
+
+#[test]
+fn one_that_is_down_is_not_degraded_and_comes_up_as_what_it_says() {
+    let mut it = Moved::new();
+    it.check(DEGRADED);
+    for _ in 0..3 {
+        it.check(FAIL);
+    }
+    assert!(it.machine.is_down() && !it.machine.is_degraded());
+    assert_eq!(it.check(DEGRADED), None);
+    assert!(!it.machine.is_degraded(), "still down");
+    assert_eq!(it.check(DEGRADED), Some(Change::Up));
+    assert!(it.machine.is_degraded());
+    assert_eq!(it.check(DEGRADED), Some(Change::Degraded), "told next");
+}
+
+#[test]
+fn without_checks_nobody_is_degraded() {
+    let mut it = Moved::new();
+    it.check(DEGRADED);
+    assert_eq!(it.machine.forget_checks(it.now), None);
+    assert!(!it.machine.is_degraded());
+    assert_eq!(it.check(DEGRADED), Some(Change::Degraded), "told anew");
+}
+
+#[test]
+fn it_is_unsure_before_the_first_check_and_while_the_last_contradicts() {
+    let mut it = Moved::new();
+    assert!(it.machine.is_unsure());
+    it.check(PASS);
+    assert!(!it.machine.is_unsure());
+    it.check(FAIL);
+    assert!(it.machine.is_unsure());
+    it.check(PASS);
+    assert!(!it.machine.is_unsure());
+    for _ in 0..3 {
+        it.check(FAIL);
+    }
+    assert!(!it.machine.is_unsure(), "it is sure that it is down");
+    it.check(PASS);
+    assert!(it.machine.is_unsure());
 }

@@ -112,7 +112,8 @@ async fn a_reshaped_listener_holds_new_connections_to_the_new_plan() {
         max_connections: Some(2.try_into().unwrap()),
         ..plan()
     };
-    subject.listener.reshape(plan, None);
+    let handles = Telemetry::new().listener(&plan.name);
+    subject.listener.reshape(plan, None, handles);
     let new = subject.send("GET / HTTP/1.1\r\nhost:").await;
     subject.is_full(2).await;
     assert_eq!(rest(subject.connect().await).await, "");

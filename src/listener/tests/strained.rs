@@ -59,7 +59,10 @@ async fn while_nothing_is_accepted_clients_wait_and_are_served_after() {
 async fn a_listener_that_accepts_nothing_still_drains_at_once() {
     let subject = Subject::start(plan());
     subject.strain.send_replace(Strain::StopAccepting);
-    let drained = subject.listener.drain(tokio::time::Instant::now() + CAP);
+    let drained = subject.listener.drain(
+        tokio::time::Instant::now() + CAP,
+        crate::listener::Pace::AtOnce,
+    );
     assert_eq!(within(drained).await, 0);
     assert!(
         TcpStream::connect(subject.listener.address())

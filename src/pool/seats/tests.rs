@@ -1,7 +1,14 @@
+mod groups;
+
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::{names::EndpointId, pool::Registry};
+use crate::{
+    config::{CheckPlan, HealthPlan},
+    health::{CheckFailure, Passed},
+    names::EndpointId,
+    pool::Registry,
+};
 
 const SLOW_START: Duration = Duration::from_secs(10);
 
@@ -125,15 +132,22 @@ fn ranked(registry: &Registry, priorities: &[u16], panic_threshold: f64) -> Seat
 
 /// Takes the endpoint at `index` out, as a check that fails does.
 fn down(seats: &Seats, index: usize, now: Instant) {
-    let plan = crate::config::HealthPlan {
-        path: None,
+    let health = &seats.get(index).unwrap().endpoint.health;
+    health.checked(Err(CheckFailure::Timeout), &checks(), now);
+}
+
+/// Checks of which one is enough.
+fn checks() -> HealthPlan {
+    HealthPlan {
+        check: CheckPlan::Connect,
+        port: None,
         interval: Duration::from_secs(5),
+        fast_interval: Duration::from_secs(5),
         timeout: Duration::from_secs(1),
         unhealthy_after: NonZeroU32::MIN,
         healthy_after: NonZeroU32::MIN,
-    };
-    let health = &seats.get(index).unwrap().endpoint.health;
-    health.checked(Err(crate::health::CheckFailure::Timeout), &plan, now);
+        degraded: None,
+    }
 }
 
 fn serving(seats: &Seats, tried: &[usize], now: Instant) -> Vec<usize> {
@@ -189,4 +203,31 @@ fn a_target_is_checked_by_the_name_of_its_service() {
     let seat = seats.get(0).unwrap();
     assert_eq!(seat.server_name.to_str(), "shop.internal");
     assert_eq!(seat.authority, "a.shop:1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_degraded_endpoint_keeps_its_share_of_its_weight_and_serves() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    let seats = ranked(&registry, &[0, 0], 0.0).with_degraded_share(0.25);
+    let health = &seats.get(0).unwrap().endpoint.health;
+    let passes = |passed| health.checked(Ok(passed), &checks(), now);
+    passes(Passed::Degraded);
+    let weight = |index| seats.at(now).view(index).weight;
+    assert!((weight(0) - 0.25).abs() < 1e-6, "{}", weight(0));
+    assert!((weight(1) - 1.0).abs() < 1e-6, "{}", weight(1));
+    assert_eq!(serving(&seats, &[], now), [0, 1]);
+    assert!(seats.views(now)[0].health.degraded);
+    passes(Passed::Whole);
+    assert!((weight(0) - 1.0).abs() < 1e-6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_checks_fail_everywhere_the_panic_rule_holds() {
+    let (registry, now) = (Registry::new(), Instant::now());
+    for (threshold, expected) in [(0.0, &[][..]), (0.5, &[0, 1, 2])] {
+        let seats = ranked(&registry, &[0, 0, 0], threshold);
+        (0..3).for_each(|index| down(&seats, index, now));
+        assert_eq!(serving(&seats, &[], now), expected);
+        assert_eq!(seats.can_serve(now), !expected.is_empty());
+    }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{Keeper, Seen};
 use crate::{
-    config::{self, Diff, Loaded},
+    config::{self, Diff, Files, Loaded},
     reload::{
         Verdict, needs_restart,
         order::{self, Answer, Asked, Holds, Order, Refused, Try},
@@ -49,7 +49,7 @@ impl Keeper {
             // Who asks for an earlier config wants the file's present one gone, right or wrong.
             Asked::Rollback => Holds::Anything,
         };
-        let next = parse(Arc::clone(&text), file.clone()).await?;
+        let next = parse(Arc::clone(&text), file.clone(), self.running.files.clone()).await?;
         let diff = Diff::between(&self.running, &next);
         let hash = next.hash.clone();
         let fixed = needs_restart(&self.running.plan, &next.plan);
@@ -62,12 +62,13 @@ impl Keeper {
         } else {
             ReloadResult::Applied
         };
+        let sockets = self.sockets.prepare(&next).map_err(Refused::Unprepared)?;
         if try_it == Try::ForReal {
             self.seen = write(file, text, holds).await?;
             let verdict = if running {
                 Verdict::Unchanged
             } else {
-                self.put_into_force(next, asked.trigger());
+                self.put_into_force(next, sockets, asked.trigger());
                 Verdict::Applied
             };
             self.tell(asked.trigger(), verdict);
@@ -81,9 +82,9 @@ impl Keeper {
     }
 }
 
-/// What `text` means in the place of `file`.
-async fn parse(text: Arc<str>, file: PathBuf) -> Result<Loaded, Refused> {
-    let parsing = tokio::task::spawn_blocking(move || config::parse(&text, &file));
+/// What `text` means in the place of `file`, after what is in force.
+async fn parse(text: Arc<str>, file: PathBuf, before: Files) -> Result<Loaded, Refused> {
+    let parsing = tokio::task::spawn_blocking(move || config::parse_after(&text, &file, &before));
     let parsed = parsing
         .await
         .map_err(|error| Refused::Failed(error.to_string()))?;

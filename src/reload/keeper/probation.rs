@@ -88,11 +88,18 @@ impl Keeper {
     async fn take_back(&mut self, previous: Loaded, finding: &Finding) {
         let bad = self.running.hash.clone();
         let why = finding.to_string();
+        let sockets = match self.sockets.prepare(&previous) {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                tracing::error!(%bad, "config cannot be taken back ({why}): {error}");
+                return;
+            }
+        };
         self.note(|history| history.rolled_back(&why));
         self.doubted = Some(bad.clone());
         let text = Arc::clone(&previous.text);
         let (good, written) = (previous.hash.clone(), self.write_back(text, &bad).await);
-        self.put_into_force(previous, Trigger::Guard);
+        self.put_into_force(previous, sockets, Trigger::Guard);
         self.telemetry.rolled_back();
         tracing::warn!(
             %bad, back = %good, route = finding.route(), before = finding.before, after = finding.after,
@@ -104,6 +111,7 @@ impl Keeper {
             Err(_) => Verdict::TakenBack(why),
         };
         self.tell(Trigger::Guard, verdict);
+        self.look_at_named().await; // certificates may have changed since it was in force
     }
 
     /// Writes the file; why not, where it cannot be.

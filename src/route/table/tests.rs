@@ -23,6 +23,7 @@ fn route(name: &str) -> RoutePlan {
             status: http::StatusCode::OK,
             body: bytes::Bytes::new(),
         },
+        fallback: None,
         rewrite: None,
         priority: Priority::Normal,
         timeout: None,

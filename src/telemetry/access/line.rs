@@ -47,8 +47,10 @@ pub struct AccessLine<'a> {
     pub attempts: u32,
     /// The status of the answer, or what it would have been.
     pub status: u16,
-    /// How it ended badly, if it did.
+    /// How it ended badly, if it did; else why it went to the route's fallback, if it did.
     pub fault: Option<&'a Fault>,
+    /// What the fallback was that served it: `upstream`, `file` or `respond`.
+    pub fallback: Option<&'static str>,
     /// Where its time went.
     pub timings: Timings,
     /// Bytes of the request's body.
@@ -108,6 +110,9 @@ impl AccessLine<'_> {
         for (key, word) in self.fault_words() {
             json_text(out, key, word.unwrap_or_default());
         }
+        if let Some(word) = self.fallback {
+            json_text(out, "fallback", word);
+        }
         self.timings.append_json(out);
         let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
         write_to(
@@ -151,6 +156,9 @@ impl AccessLine<'_> {
             if let Some(word) = word {
                 write_to(out, format_args!(" {key}={word}"));
             }
+        }
+        if let Some(word) = self.fallback {
+            write_to(out, format_args!(" fallback={word}"));
         }
         out.extend_from_slice(b" id=");
         escaped(out, self.request_id);
@@ -216,7 +224,7 @@ fn json_key(out: &mut Vec<u8>, key: &str) {
 }
 
 /// The value as it may stand between the quotes of a JSON string; the text format uses the same escapes.
-fn escaped(out: &mut Vec<u8>, value: &str) {
+pub(in crate::telemetry) fn escaped(out: &mut Vec<u8>, value: &str) {
     let harmless = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     if value.len() <= MAX_FIELD_CHARS && value.as_bytes().iter().all(harmless) {
         return out.extend_from_slice(value.as_bytes()); // what nearly every line is made of
@@ -257,7 +265,7 @@ pub(super) mod tests {
     use super::*;
     use crate::fault::{Kind, Refusal, ShedReason};
 
-    pub(in crate::telemetry::access) fn line() -> AccessLine<'static> {
+    pub(in crate::telemetry) fn line() -> AccessLine<'static> {
         AccessLine {
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_709_251_199_001),
             request_id: "0190-x",
@@ -272,6 +280,7 @@ pub(super) mod tests {
             attempts: 2,
             status: 200,
             fault: None,
+            fallback: None,
             timings: Timings {
                 admission: Some(Duration::from_micros(1_500)),
                 queue: Some(Duration::ZERO),
@@ -350,6 +359,23 @@ pub(super) mod tests {
             assert!(!body.chars().any(is_harmful), "{body:?}");
             assert!(body.contains("\\u001b[31m") && body.contains('é'), "{body}");
         }
+    }
+
+    #[test]
+    fn a_fallback_is_named_with_what_led_to_it_and_only_where_there_was_one() {
+        let fault = Fault::new(Kind::NoEndpoint);
+        let fell = AccessLine {
+            fault: Some(&fault),
+            fallback: Some("file"),
+            ..line()
+        };
+        let value = parsed(&fell);
+        assert_eq!(
+            (&value["fallback"], &value["reason"]),
+            (&json!("file"), &json!("no_endpoint"))
+        );
+        assert!(written(&fell, LineFormat::Text).contains(" fallback=file "));
+        assert!(!written(&line(), LineFormat::Json).contains("fallback"));
     }
 
     #[test]

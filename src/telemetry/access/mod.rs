@@ -21,6 +21,9 @@ use std::{
 use metrics::Counter;
 use tokio::sync::watch;
 
+pub(super) use line::escaped;
+#[cfg(test)]
+pub(super) use line::tests::line as a_line;
 pub use line::{AccessLine, Timings};
 
 use super::{LineFormat, Telemetry};

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     fault::{Fault, Kind, ShedReason},
     names::{EjectionCause, Priority},
-    telemetry::{ReloadResult, RetryResult, Telemetry},
+    telemetry::{CheckResult, ReloadResult, RetryResult, Telemetry},
 };
 
 #[test]
@@ -55,6 +55,7 @@ fn busy() -> Arc<Telemetry> {
     route.fault(&Fault::new(Kind::NoRoute));
     route.shed(ShedReason::RateExceeded);
     route.shadow_shed(ShedReason::RateExceeded);
+    telemetry.fallback(&"r".into(), "file").taken();
     let upstream = telemetry.upstream(&"u".into());
     upstream.retry(RetryResult::Success);
     upstream.queue_wait(once, once);
@@ -62,11 +63,10 @@ fn busy() -> Arc<Telemetry> {
     upstream.first_byte(once);
     upstream.stale_connection();
     upstream.ejected(EjectionCause::ConsecutiveFailures);
-    upstream.checked(true);
+    upstream.checked(CheckResult::Passed);
     upstream.resolved("ok");
     upstream.name_event("changed");
     let listener = telemetry.listener(&"web".into());
-    listener.opened();
     listener.rejected("limit");
     listener.timed_out("header");
     telemetry.reloaded(ReloadResult::Applied);

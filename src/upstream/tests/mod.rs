@@ -65,6 +65,8 @@ fn plan(protocol: UpstreamProtocol) -> UpstreamPlan {
         name: UpstreamName::from("shop"),
         name_servers: Vec::new(),
         endpoints: Vec::new(),
+        groups: vec!["1".into()],
+        overprovisioning: 1.4,
         protocol,
         balance: BalancePolicy::LeastRequest,
         connect_timeout: PATIENCE,

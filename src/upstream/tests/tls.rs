@@ -7,10 +7,14 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::*;
+use super::{
+    probe::{check, checks, http},
+    *,
+};
 use crate::{
+    config::{AskPlan, CheckPlan, GrpcCheckPlan},
     fault::{Kind, Stage},
-    health::{CheckFailure, Outcome, Probe},
+    health::{CheckFailure, Outcome, Passed},
 };
 
 /// An authority, and certificates of it.
@@ -337,15 +341,42 @@ async fn checks_speak_what_requests_speak() {
     let script = secure(authority.server(|_| {}), &["h2"]).await;
     let rig = Rig::speaking(UpstreamProtocol::H2, script.address);
     let trusting = rig.with_tls(authority.client(&["h2"]));
-    assert_eq!(check(&trusting).await, Ok(()));
+    let asks = || checks(CheckPlan::Http(http("/")));
+    assert_eq!(check(&trusting, asks()).await, Ok(Passed::Whole));
     let wary = Rig::speaking(UpstreamProtocol::H2, script.address)
         .with_tls(Authority::new().client(&["h2"]));
-    assert!(matches!(check(&wary).await, Err(CheckFailure::Tls(_))));
+    assert!(matches!(
+        check(&wary, asks()).await,
+        Err(CheckFailure::Tls(_))
+    ));
 }
 
-async fn check(rig: &Rig) -> Result<(), CheckFailure> {
-    let connector = Arc::new(rig.connector());
-    HttpProbe::new(connector, rig.seat.clone(), Some("/"))
-        .check()
-        .await
+#[tokio::test]
+async fn a_grpc_check_needs_http2_to_be_agreed_on() {
+    let authority = Authority::new();
+    let script = secure(authority.server(|_| {}), &["http/1.1"]).await;
+    let rig = Rig::speaking(UpstreamProtocol::Auto, script.address)
+        .with_tls(authority.client(&["h2", "http/1.1"]));
+    let call = CheckPlan::Grpc(GrpcCheckPlan {
+        service: "".into(),
+        ask: AskPlan::default(),
+    });
+    let refused = CheckFailure::Tls("the endpoint did not agree on HTTP/2".into());
+    assert_eq!(check(&rig, checks(call)).await, Err(refused));
+}
+
+#[tokio::test]
+async fn a_check_of_another_host_keeps_the_name_of_tls() {
+    let authority = Authority::new();
+    let script = secure(authority.server(|_| {}), &["h2"]).await;
+    let rig =
+        Rig::speaking(UpstreamProtocol::H2, script.address).with_tls(authority.client(&["h2"]));
+    let mut asks = http("/");
+    asks.ask.host = Some(HeaderValue::from_static("other.test"));
+    let checked = check(&rig, checks(CheckPlan::Http(asks))).await;
+    assert_eq!(
+        checked,
+        Ok(Passed::Whole),
+        "the certificate is of shop.test"
+    );
 }

@@ -1,4 +1,5 @@
-//! The files of the system that say how names are resolved, watched while any name is followed.
+//! Files beside the config that are watched: those of the system that say how names are resolved, and those that the
+//! config names.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -10,20 +11,20 @@ use tokio_util::{
 
 use super::{Trigger, watch};
 
-/// Watches of files other than the config.
+/// A watch of files other than the config.
 #[derive(Debug)]
-pub(super) struct SystemFiles {
+pub(super) struct Beside {
     files: BTreeSet<PathBuf>,
     changed: mpsc::Sender<Trigger>,
     tasks: TaskTracker,
     stop: CancellationToken,
-    /// Ends the watches that run.
+    /// Ends the watch that runs.
     running: Option<DropGuard>,
 }
 
-// === impl SystemFiles ===
+// === impl Beside ===
 
-impl SystemFiles {
+impl Beside {
     /// Watches nothing yet. The receiver is told when a file may have changed.
     pub(super) fn new(
         tasks: TaskTracker,
@@ -46,8 +47,8 @@ impl SystemFiles {
             return;
         }
         let stop = self.stop.child_token();
-        for file in &files {
-            let watch = watch::follow(file.clone(), self.changed.clone(), stop.clone());
+        if !files.is_empty() {
+            let watch = watch::follow(files.clone(), self.changed.clone(), stop.clone());
             self.tasks.spawn(watch);
         }
         self.running = Some(stop.drop_guard());

@@ -1,0 +1,36 @@
+//! What is counted of the fallback of a route.
+
+use std::sync::Arc;
+
+use metrics::Counter;
+
+use super::{Telemetry, catalog};
+use crate::names::RouteName;
+
+/// What is counted of one fallback.
+#[derive(Debug)]
+pub struct FallbackHandles {
+    taken: Counter,
+}
+
+// === impl FallbackHandles ===
+
+impl FallbackHandles {
+    /// A request went to it.
+    pub fn taken(&self) {
+        self.taken.increment(1);
+    }
+}
+
+// === impl Telemetry ===
+
+impl Telemetry {
+    /// Handles of the fallback of `route` to what the word `to` says. The same names count into the same series.
+    #[must_use]
+    pub fn fallback(&self, route: &RouteName, to: &'static str) -> Arc<FallbackHandles> {
+        let taken = self
+            .recorder()
+            .counter(&catalog::FALLBACKS, [route.as_str(), to]);
+        Arc::new(FallbackHandles { taken })
+    }
+}
