@@ -56,6 +56,7 @@ impl Source for Live {
     fn status(&self) -> StatusView {
         StatusView {
             version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
             started_at: self.started_at,
             uptime: self.started_at.elapsed().unwrap_or_default(),
             readiness: self.ready(),

@@ -1,7 +1,7 @@
 //! The admin listener's side: health pages, metrics, the API and the dashboard.
 //!
-//! It reads views through [`Source`], which whoever holds the running gateway implements; the one thing that it changes,
-//! the config, it asks of [`reload`](crate::reload).
+//! It reads views through [`Source`], which whoever holds the running gateway implements; what it changes,
+//! the config, it asks of [`reload`](crate::reload), and a newer binary of whoever holds the process.
 //! Every page but `/healthz` and `/readyz` is guarded: by the token where there is one, and by the request's Host and
 //! Origin against pages of other sites that a browser has open.
 
@@ -20,6 +20,7 @@ mod scrape;
 mod sessions;
 mod source;
 mod stream;
+mod upgrade;
 mod views;
 
 pub use access::Token;
@@ -30,6 +31,7 @@ pub use live::{Doors, Live};
 pub use router::{Admin, router};
 pub use source::{Readiness, Source};
 pub use stream::MAX_STREAMS;
+pub use upgrade::{NotUpgraded, UpgradeAsk, UpgradeAsks, UpgradedView};
 pub use views::{
     ConfigView, EndpointState, EndpointView, GroupView, LearnedView, LimitView, ListenerView,
     NameView, PressureView, ReloadView, RouteView, StatusView, UpstreamView,

@@ -26,6 +26,7 @@ use super::{
     pages, scrape,
     sessions::Sessions,
     stream::{self, MAX_STREAMS},
+    upgrade::{self, UpgradeAsks},
     views::{ConfigView, LimitView, RouteView, StatusView, UpstreamView},
 };
 
@@ -40,6 +41,7 @@ pub struct Admin {
     pub(super) hosts: Hosts,
     pub(super) stop: CancellationToken,
     pub(super) reload: Option<reload::Handle>,
+    pub(super) upgrades: Option<UpgradeAsks>,
     pub(super) sessions: Sessions,
     streams: Arc<Semaphore>,
 }
@@ -62,6 +64,7 @@ impl Admin {
             hosts: Hosts::for_bind(bind),
             stop,
             reload: None,
+            upgrades: None,
             sessions: Sessions::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         }
@@ -73,6 +76,13 @@ impl Admin {
     #[must_use]
     pub fn changing(mut self, handle: reload::Handle) -> Self {
         self.reload = Some(handle);
+        self
+    }
+
+    /// A newer binary is asked for through `asks`. Without them the process stays what it is.
+    #[must_use]
+    pub fn upgrading(mut self, asks: Option<UpgradeAsks>) -> Self {
+        self.upgrades = asks;
         self
     }
 
@@ -107,6 +117,7 @@ impl std::fmt::Debug for Admin {
 /// | `/api/v1/config/history` | the last configs |
 /// | `/api/v1/config/diff` | what changes between two of them |
 /// | `POST /api/v1/config/rollback` | puts one of them into force again |
+/// | `POST /api/v1/upgrade` | a newer binary takes over; answers when it has, or why not |
 /// | `/api/v1/upstreams` | upstreams, their endpoints and why each is in or out |
 /// | `/api/v1/limits` | rate limits and their fill |
 /// | `/api/v1/routes` | routes |
@@ -128,6 +139,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/config/history", get(change::history))
         .route("/api/v1/config/diff", get(change::diff))
         .route("/api/v1/config/rollback", post(change::rollback))
+        .route("/api/v1/upgrade", post(upgrade::upgrade))
         .route("/api/v1/upstreams", get(upstreams))
         .route("/api/v1/limits", get(limits))
         .route("/api/v1/routes", get(routes))

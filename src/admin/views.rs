@@ -20,6 +20,8 @@ use super::Readiness;
 pub struct StatusView {
     /// The version of this program.
     pub version: &'static str,
+    /// The id of this process.
+    pub pid: u32,
     /// When this process began.
     #[serde(serialize_with = "moment")]
     pub started_at: SystemTime,

@@ -41,7 +41,17 @@ pub(super) fn asked<T: DeserializeOwned>(
     as_json: bool,
     text: impl FnOnce(T) -> String,
 ) -> Option<Result<String, Unknown>> {
-    let reply = caller.ask(method, path, PATIENCE)?;
+    asked_within(caller, (method, path, PATIENCE), as_json, text)
+}
+
+/// The same, where the answer may take another time.
+pub(super) fn asked_within<T: DeserializeOwned>(
+    caller: &CallerArgs,
+    (method, path, patience): (Method, &str, Duration),
+    as_json: bool,
+    text: impl FnOnce(T) -> String,
+) -> Option<Result<String, Unknown>> {
+    let reply = caller.ask(method, path, patience)?;
     Some(reply.map_err(Unknown::Ask).and_then(|reply| {
         let body = body_of(reply)?;
         let answer = serde_json::from_slice(&body).map_err(Unknown::Answer)?;

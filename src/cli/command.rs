@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{check, config, demo, explain, healthcheck, recommend, run, schema};
+use super::{check, config, demo, explain, healthcheck, recommend, run, schema, upgrade};
 
 /// A load-shedding edge gateway: admits what its upstreams can finish, refuses the rest early, and explains
 /// every failure.
@@ -17,7 +17,8 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the gateway. SIGHUP reads the file again; SIGTERM drains and ends it, a second one ends it at once.
+    /// Run the gateway. SIGHUP reads the file again; SIGUSR2 lets a newer binary take over; SIGTERM drains and ends it,
+    /// a second one ends it at once.
     Run(run::RunArgs),
     /// Show what the gateway is for: a rising load on a fragile service, with and without it.
     Demo(demo::DemoArgs),
@@ -33,6 +34,8 @@ enum Verb {
     Config(config::ConfigArgs),
     /// Print what a kind of fault means, why it usually happens, where to look and what prevents the next.
     Explain(explain::ExplainArgs),
+    /// Let a newer binary take over from a running gateway without refusing a connection, and wait until it has.
+    Upgrade(upgrade::UpgradeArgs),
 }
 
 /// The verbs and their options, for whoever writes them down.
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Verb::Recommend(args) => recommend::run(&args),
         Verb::Config(args) => config::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Upgrade(args) => upgrade::run(&args),
     }
 }
 

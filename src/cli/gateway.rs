@@ -1,6 +1,7 @@
 //! The whole gateway, put together: config in force, sockets bound, loops running.
 
 mod fronts;
+mod hand_over;
 
 use std::{
     io,
@@ -21,12 +22,12 @@ use tokio_util::{
 
 use self::fronts::{Fronts, House};
 use crate::{
-    admin::{Admin, Live, Readiness, Token},
+    admin::{Admin, Live, Readiness, Token, UpgradeAsks},
     admission::{self, Level, Pressure, Signals, SystemSignals},
     config::{AccessTarget, Loaded, LogFormat, LogPlan},
-    listener::Strain,
+    listener::{Inherited, Strain, Unwanted},
     proxy::Entrance,
-    reload::{self, Keeper},
+    reload::{self, Keeper, Learned},
     snapshot::Snapshot,
     telemetry::{AccessLog, AccessTo, LineFormat, Telemetry},
 };
@@ -35,11 +36,22 @@ use crate::{
 pub struct Gateway {
     keeper: reload::Running,
     fronts: Fronts,
+    streams: CancellationToken,
     readiness: watch::Sender<Readiness>,
     telemetry: Arc<Telemetry>,
     access: Arc<AccessLog>,
     tasks: TaskTracker,
     stop: DropGuard,
+}
+
+/// What a gateway begins with beside its config.
+pub struct Begin {
+    /// Sockets that listen already; what is missing is bound.
+    pub sockets: Inherited,
+    /// What limits of another process have learned.
+    pub learned: Option<Learned>,
+    /// Where the API asks for a newer binary; `None`: it cannot.
+    pub upgrades: Option<UpgradeAsks>,
 }
 
 /// How often histograms are folded.
@@ -69,11 +81,25 @@ impl Gateway {
         file: Option<PathBuf>,
         signals: impl Signals + 'static,
     ) -> io::Result<Self> {
+        Self::start_from(&mut Begin::default(), loaded, file, signals)
+    }
+
+    /// The same, from what there is already.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and where a socket was handed over that no listener is bound to.
+    pub fn start_from(
+        begin: &mut Begin,
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        signals: impl Signals + 'static,
+    ) -> io::Result<Self> {
         let telemetry = Telemetry::new();
         let access = Arc::new(access_log(&loaded.plan.log, &telemetry)?);
         let fronts = Fronts::new(&telemetry);
-        let first = fronts.bind(&loaded)?;
-        let ready = Keeper::prepare(loaded, file.clone(), Arc::clone(&telemetry));
+        let first = fronts.bind(&loaded, &mut begin.sockets)?;
+        let learned = begin.learned.take();
+        let ready = Keeper::prepare_knowing(learned, loaded, file.clone(), Arc::clone(&telemetry));
         let snapshot = Arc::clone(&ready.snapshot);
         let pressure = Pressure::new(snapshot.load().plan.pressure);
         let entrance = Arc::new(Entrance::new(
@@ -85,6 +111,7 @@ impl Gateway {
         let (strain, asked) = watch::channel(Strain::None);
         let (readiness, is_ready) = watch::channel(Readiness::Ready);
         let stop = CancellationToken::new();
+        let streams = stop.child_token();
         let live = Live {
             snapshot: Arc::clone(&ready.snapshot),
             reload: ready.handle.clone(),
@@ -97,7 +124,13 @@ impl Gateway {
         let house = House {
             entrance,
             strain: asked,
-            pages: pages(live, &telemetry, &ready.handle, &stop),
+            pages: pages(
+                live,
+                &telemetry,
+                &ready.handle,
+                &streams,
+                begin.upgrades.clone(),
+            ),
         };
         fronts.open(house, first);
         let keeper = ready.keep(Arc::new(fronts.clone()));
@@ -105,16 +138,13 @@ impl Gateway {
         tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
         tasks.spawn(admission::watch(pressure.clone(), signals, stop.clone()));
         tasks.spawn(strain_listeners(pressure.subscribe(), strain, stop.clone()));
-        if let Some(dir) = keeper.snapshot.load().plan.history.dir.clone() {
-            let limits = Arc::clone(&keeper.snapshot);
-            tasks.spawn(reload::remember(limits, dir, stop.clone()));
-        }
         let (status, source) = (keeper.handle.subscribe(), Arc::clone(&keeper.snapshot));
         tasks.spawn(follow_plan(status, source, pressure));
         let stop = stop.drop_guard();
         Ok(Self {
             keeper,
             fronts,
+            streams,
             readiness,
             telemetry,
             access,
@@ -156,14 +186,35 @@ impl Gateway {
         self.readiness.send_replace(Readiness::Draining);
         tokio::time::sleep(delay).await;
         let cut = self.fronts.drain(Instant::now() + timeout).await;
+        self.end(cut).await
+    }
+
+    /// Ends, when data listeners have; `cut` is what they had to cut.
+    async fn end(self, cut: usize) -> usize {
         drop(self.stop);
         self.fronts.drain_admin().await;
-        self.keeper.stop().await;
         self.tasks.close();
+        let last_words = async {
+            self.keeper.stop().await;
+            self.tasks.wait().await;
+        };
         // A disk that hangs must not keep the process from ending.
-        drop(tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await);
+        drop(tokio::time::timeout(LAST_WORDS, last_words).await);
         self.access.flush(LAST_LINES).await;
         cut
+    }
+}
+
+// === impl Begin ===
+
+impl Default for Begin {
+    /// With nothing.
+    fn default() -> Self {
+        Self {
+            sockets: Inherited::none(Unwanted::Closed),
+            learned: None,
+            upgrades: None,
+        }
     }
 }
 
@@ -172,13 +223,16 @@ fn pages(
     live: Live,
     telemetry: &Arc<Telemetry>,
     handle: &reload::Handle,
-    stop: &CancellationToken,
+    streams: &CancellationToken,
+    upgrades: Option<UpgradeAsks>,
 ) -> Box<dyn Fn(SocketAddr, Option<Token>) -> Admin + Send + Sync> {
     let (live, telemetry) = (Arc::new(live), Arc::clone(telemetry));
-    let (handle, stop) = (handle.clone(), stop.clone());
+    let (handle, streams) = (handle.clone(), streams.clone());
     Box::new(move |address, token| {
         let (live, telemetry) = (Arc::clone(&live), Arc::clone(&telemetry));
-        Admin::new(live, telemetry, address.ip(), token, stop.clone()).changing(handle.clone())
+        Admin::new(live, telemetry, address.ip(), token, streams.clone())
+            .changing(handle.clone())
+            .upgrading(upgrades.clone())
     })
 }
 

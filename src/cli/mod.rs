@@ -9,12 +9,14 @@ mod explain;
 pub mod gateway;
 mod healthcheck;
 mod inquiry;
+mod notify;
 mod recommend;
 mod run;
 mod runtime;
 mod schema;
 mod signals;
 mod terminal;
+mod upgrade;
 
 pub use command::{command, main};
 pub use explain::faults;

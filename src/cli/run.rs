@@ -1,18 +1,23 @@
 //! `tidegate run`: the gateway until a signal ends it.
 
-use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use clap::Args;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     demo::{self, DemoArgs},
-    gateway::Gateway,
+    gateway::{Begin, Gateway},
+    notify::{self, Notify, Telling},
     runtime,
-    signals::{Ending, Served, Signals, until_ended},
+    signals::{Ending, Served, Signal, Signals, until_ended},
     terminal::{in_colour, tell},
+    upgrade::{self, Activation, Handed, Heir, Origin, Program},
 };
 use crate::{
+    admin::NotUpgraded,
+    admission::SystemSignals,
     config::{self, DrainPlan, Loaded, LogFormat, Plan},
     reload::Trigger,
     telemetry::{LineFormat, init_logging},
@@ -33,6 +38,7 @@ pub(super) struct RunArgs {
 
 /// Runs the gateway to its end.
 pub(super) fn run(args: &RunArgs) -> ExitCode {
+    let activation = Activation::of_process();
     if !args.config.exists() {
         tell(how_to_begin(&args.config.display().to_string()));
         return ExitCode::FAILURE;
@@ -53,7 +59,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     };
     init_logging(loaded.plan.log.level, format);
     runtime::raise_descriptor_limit();
-    on_runtime(serve(loaded, args.config.clone()))
+    on_runtime(serve(loaded, args.config.clone(), activation))
 }
 
 /// Runs the demo until its time is over, or a signal.
@@ -88,18 +94,48 @@ fn on_runtime(work: impl Future<Output = io::Result<ExitCode>>) -> ExitCode {
     })
 }
 
-async fn serve(loaded: Loaded, file: PathBuf) -> io::Result<ExitCode> {
+async fn serve(loaded: Loaded, file: PathBuf, activation: Activation) -> io::Result<ExitCode> {
     let mut signals = Signals::listen()?;
+    let (program, notify) = (Program::of_process()?, Notify::of_process());
+    let origin = Origin::find(activation).await?;
+    let (asks, mut asked) = mpsc::channel(1);
+    let mut begin = Begin {
+        sockets: origin.sockets,
+        learned: origin.learned,
+        upgrades: Some(asks),
+    };
     let names = names(&loaded.plan);
-    let gateway = Gateway::start(loaded, Some(file))?;
+    let gateway = Gateway::start_from(&mut begin, loaded, Some(file), SystemSignals::new())?;
     for name in &names {
         if let Some(address) = gateway.address(name) {
             announce(name, address);
         }
     }
-    Ok(told(
-        until_ended(gateway, async || signals.next().await).await,
-    ))
+    origin.past.ready(begin.sockets.taken()).await;
+    let status = gateway.reload().subscribe();
+    notify.ready(&notify::in_words(&gateway.reload().status()));
+    let process = Process {
+        telling: notify.begin(status),
+        gateway,
+        program,
+        notify,
+    };
+    let next = async || {
+        tokio::select! {
+            biased; // an end is not kept waiting by others
+            signal = signals.next() => signal,
+            Some(ask) = asked.recv() => Signal::Upgrade(Some(ask)),
+        }
+    };
+    Ok(told(until_ended(process, next).await))
+}
+
+/// A gateway that is a process of its own.
+struct Process {
+    gateway: Gateway,
+    program: Program,
+    notify: Notify,
+    telling: Telling,
 }
 
 /// The names of all listeners, the admin's last.
@@ -152,14 +188,57 @@ const FIRST_FILE: &str = r#"    [[listeners]]
     upstream = "app"
 "#;
 
-impl Served for Gateway {
+// === impl Process ===
+
+impl Process {
+    /// What another process is given. From now on this one changes no config and writes nothing to disk.
+    async fn hand(&self) -> io::Result<Handed> {
+        self.gateway.pause().await;
+        Ok(Handed {
+            sockets: self.gateway.sockets()?,
+            learned: self.gateway.learned()?,
+        })
+    }
+}
+
+impl Served for Process {
+    type Heir = Heir;
+
     fn reload(&self) {
-        Gateway::reload(self).reload(Trigger::Signal);
+        self.notify.reloading();
+        self.gateway.reload().reload(Trigger::Signal);
     }
 
-    async fn drain(self) -> usize {
-        let DrainPlan { delay, timeout } = self.snapshot().plan.drain;
-        Gateway::drain(self, delay, timeout).await
+    async fn upgrade(&self) -> Result<(u32, Heir), NotUpgraded> {
+        let within = self.gateway.snapshot().plan.upgrade.timeout;
+        let not_started = |error: io::Error| NotUpgraded::NotStarted(error.to_string());
+        let raised = match self.hand().await.map_err(not_started) {
+            Ok(handed) => upgrade::raise(&self.program, &handed, within).await,
+            Err(why) => Err(why),
+        };
+        if raised.is_err() {
+            self.gateway.resume();
+        }
+        raised.map(|heir| (heir.pid, heir))
+    }
+
+    async fn end(self, heir: Option<Heir>) -> usize {
+        let DrainPlan { delay, timeout } = self.gateway.snapshot().plan.drain;
+        drop(self.telling);
+        let Some(mut heir) = heir else {
+            self.notify.stopping();
+            // An attempt that was broken off may have left it so.
+            self.gateway.resume();
+            return self.gateway.drain(delay, timeout).await;
+        };
+        let kept = std::mem::take(&mut heir.kept);
+        let mut ending = pin!(self.gateway.hand_over(&kept, timeout));
+        tokio::select! {
+            biased; // who has ended does not look back
+            cut = &mut ending => return cut,
+            () = heir.watch() => {}
+        }
+        ending.await
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
-pub use change::{GuardPlan, HistoryPlan, ReloadPlan};
+pub use change::{GuardPlan, HistoryPlan, ReloadPlan, UpgradePlan};
 pub use check::{
     AskPlan, BodyPlan, CheckMethod, CheckPlan, DegradedPlan, GrpcCheckPlan, HealthPlan,
     HttpCheckPlan, StatusSet,
@@ -41,6 +41,8 @@ pub struct Plan {
     pub log: LogPlan,
     /// How the process ends.
     pub drain: DrainPlan,
+    /// How a newer binary takes over.
+    pub upgrade: UpgradePlan,
     /// What faults show.
     pub errors: ErrorsPlan,
     /// How names are resolved.

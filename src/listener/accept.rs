@@ -13,6 +13,7 @@ use tokio::{
 use super::{
     bind::BACKLOG,
     connection,
+    leave::Backlog,
     shared::Shared,
     strain::{self, Strain},
 };
@@ -31,8 +32,8 @@ enum Next {
     Pause,
 }
 
-/// Accepts until told to stop, and then who waits in the backlog: closing the socket would reset them. It is closed
-/// when this returns.
+/// Accepts until told to stop, and then who waits in the backlog, where nobody else will: closing the socket would reset
+/// them. It is closed when this returns.
 ///
 /// At `max_connections` the connection is closed at once and counted as `limit`, as Envoy does: a client
 /// that waits in the kernel's backlog would only learn later, and from nobody.
@@ -81,9 +82,12 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// Takes the connections that the kernel has made for us already, at most [`BACKLOG`]. Asks the kernel itself: what
-/// tokio knows may be older.
+/// Takes the connections that the kernel has made for us already, at most [`BACKLOG`], unless they are left to another
+/// process. Asks the kernel itself: what tokio knows may be older.
 fn take_waiting(listener: &TcpListener, shared: &Arc<Shared>) {
+    if shared.backlog.get() == Some(&Backlog::Left) {
+        return;
+    }
     for _ in 0..BACKLOG {
         let accepted = SockRef::from(listener).accept();
         match accepted {

@@ -44,6 +44,8 @@ pub(super) struct Activity {
     unread: AtomicBool,
     /// Idle connections are closed soon.
     strained: AtomicBool,
+    /// The next answer is the last.
+    last: AtomicBool,
     /// When `open` last fell to 0.
     quiet: Mark,
     /// The first byte of a head that is not whole yet.
@@ -94,6 +96,7 @@ impl Activity {
             failed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             strained: AtomicBool::new(false),
+            last: AtomicBool::new(false),
             quiet: Mark::default(),
             head: Mark::default(),
             blocked: Mark::default(),
@@ -132,6 +135,16 @@ impl Activity {
         if self.is_strained() != strained {
             self.strained.store(strained, Relaxed);
         }
+    }
+
+    /// The next answer on it is its last.
+    pub(super) fn nears_its_end(&self) {
+        self.last.store(true, Relaxed);
+    }
+
+    /// Whether the next answer is its last, and must say so. HTTP/2 is told by its own means.
+    pub(super) fn must_say_last(&self) -> bool {
+        self.last.load(Relaxed) && !self.is_http2()
     }
 
     pub(super) fn is_http2(&self) -> bool {

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 
+use super::Inherited;
 use crate::names::ListenerName;
 
 /// How many connections the kernel keeps for us before they are accepted. It caps this at `somaxconn`.
@@ -78,6 +79,22 @@ impl Bound {
         bound.map_err(|source| BindError::new(name, address, source))
     }
 
+    /// The socket that was `inherited` for it; bound beside those that are `going` where there is none.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub(super) fn inherit(
+        name: &ListenerName,
+        address: SocketAddr,
+        inherited: &mut Inherited,
+        going: &[Arc<TcpListener>],
+    ) -> Result<Self, BindError> {
+        match inherited.take(name, address) {
+            Some(socket) => adopt(socket).map_err(|source| BindError::new(name, address, source)),
+            None => Self::bind_beside(name, address, going),
+        }
+    }
+
     /// Where it listens: the port is the real one where 0 was asked for.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -114,7 +131,12 @@ fn listen(address: SocketAddr, port: Port) -> io::Result<Bound> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
+    adopt(socket.into())
+}
+
+/// A socket that listens and does not block.
+fn adopt(socket: std::net::TcpListener) -> io::Result<Bound> {
+    let listener = TcpListener::from_std(socket)?;
     let address = listener.local_addr()?;
     Ok(Bound {
         listener: Arc::new(listener),
@@ -141,7 +163,11 @@ impl std::fmt::Display for BindError {
             address,
             source,
         } = self;
-        write!(f, "listener `{listener}` cannot bind {address}: {source}")
+        write!(f, "listener `{listener}` cannot bind {address}: {source}")?;
+        if source.kind() == io::ErrorKind::AddrInUse {
+            f.write_str("; another process has it: `ss -ltnp` says which")?;
+        }
+        Ok(())
     }
 }
 

@@ -288,6 +288,11 @@ impl Open {
     pub(super) fn becomes_tunnel(&self) {
         self.0.becomes_tunnel();
     }
+
+    /// Whether the response is the connection's last, and must say so.
+    pub(super) fn must_say_last(&self) -> bool {
+        self.0.must_say_last()
+    }
 }
 
 impl Drop for Open {

@@ -5,7 +5,6 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
 };
 
 use hyper_util::{
@@ -14,7 +13,7 @@ use hyper_util::{
 };
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
@@ -23,6 +22,7 @@ use super::{
     classify::{self, End},
     clock::Clock,
     exchange::Exchange,
+    leave,
     proxy_header::{self, Ends, HeaderError},
     shared::{Shared, Slot, Terms},
     socket::Watched,
@@ -43,11 +43,6 @@ const MOST_STREAMS: u32 = 256;
 /// Bytes of a response that HTTP/2 holds for one stream.
 const STREAM_SEND_BYTES: usize = 64 * 1024;
 
-/// How long a connection that was just accepted may still shake hands, or send its first request, when a drain begins.
-const NEWCOMER: Duration = Duration::from_millis(500);
-/// The share of a drain's time over which connections are asked to leave. The rest is for what still runs then.
-const SPREAD: f64 = 0.75;
-
 /// How the driving of a connection ended.
 enum Ended {
     /// HTTP is done with it: closed, failed, or a tunnel now.
@@ -64,7 +59,7 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAd
     let deadline = Instant::now() + terms.plan.header_timeout;
     let opened = tokio::select! {
         biased; // a drain waits for handshakes for a moment only
-        () = too_late(&shared) => return,
+        () = leave::too_late(&shared) => return,
         opened = timeout_at(deadline, open(&shared, &terms, stream, peer)) => opened,
     };
     match opened {
@@ -229,7 +224,7 @@ async fn drive(
     let mut drained = pin!(draining.cancelled());
     let mut cut = pin!(cut(shared));
     let mut alarmed = pin!(shared.alarm().cancelled_owned());
-    let mut turn = pin!(turn(shared, activity));
+    let mut asked = pin!(leave::asked(shared, activity));
     let (mut is_draining, mut has_left, mut read) = (false, false, 0);
     loop {
         let due = tokio::select! {
@@ -239,7 +234,7 @@ async fn drive(
                 is_draining = true;
                 continue;
             }
-            () = &mut turn, if is_draining && !has_left => {
+            () = &mut asked, if is_draining && !has_left => {
                 has_left = true;
                 connection.as_mut().graceful_shutdown();
                 continue;
@@ -264,33 +259,6 @@ async fn drive(
             }
             Due::Head | Due::First | Due::Write | Due::Closing => return Ended::Late(due),
         }
-    }
-}
-
-/// Ends when a connection that is not open yet will not be: a moment after a drain began that waits for nobody's turn.
-async fn too_late(shared: &Shared) {
-    shared.hurry.cancelled().await;
-    sleep(NEWCOMER).await;
-}
-
-/// Ends when a connection is asked to leave by a drain; polled only once there is one. Turns are spread evenly over
-/// [`SPREAD`] of the time that the drain has, unless it is in a hurry, so that clients don't all come back at once.
-/// Whose first request may be on its way keeps a moment for it.
-async fn turn(shared: &Shared, activity: &Activity) {
-    let now = Instant::now();
-    let time = shared.cut_at.get().map(|at| at.duration_since(now));
-    let wait = time
-        .unwrap_or_default()
-        .mul_f64(rand::random::<f64>() * SPREAD);
-    // A token of its own, as in `drive`.
-    let hurry = shared.hurry.child_token();
-    tokio::select! {
-        biased; // who hurries does not wait
-        () = hurry.cancelled() => {}
-        () = sleep(wait) => {}
-    }
-    if activity.is_new() {
-        sleep_until(activity.born() + NEWCOMER).await;
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
 
 use axum::{Router, body::Body as AxumBody};
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Version, header::EXPECT};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONNECTION, EXPECT},
+};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -129,12 +132,15 @@ where
         if this.open.is_none() {
             return Poll::Pending; // polled after its end: nothing will come
         }
-        let response = ready!(this.answer.poll(cx))?;
+        let mut response = ready!(this.answer.poll(cx))?;
         let Some(open) = this.open.take() else {
             return Poll::Pending;
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             open.becomes_tunnel();
+        } else if open.must_say_last() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
         }
         let stream = this.stream.take();
         Poll::Ready(Ok(

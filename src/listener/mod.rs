@@ -11,6 +11,7 @@
 //! * `activity` is the record of one connection: what is open, since when it waits and for whom. One timer
 //!   for each connection reads it; no request arms a timer.
 //! * `socket` keeps that record as bytes pass, and lingers over what a client still sends when we close.
+//! * `inherited` are sockets that another process bound; `leave` is how connections go in a drain.
 //! * `exchange` is the request and the response as they pass to the service and back; `streams` ends an
 //!   HTTP/2 stream whose client stopped reading.
 //!
@@ -25,6 +26,8 @@ mod clock;
 mod connection;
 mod decision;
 mod exchange;
+mod inherited;
+mod leave;
 mod preface;
 mod proxy_header;
 mod server;
@@ -37,7 +40,9 @@ mod tls;
 mod wire;
 
 pub use bind::{BindError, Bound};
-pub use server::{Listener, Pace, Wiring};
+pub use inherited::{Inherited, NotWanted, Unwanted};
+pub use leave::{Backlog, Pace};
+pub use server::{Listener, Wiring};
 pub use set::{Certificates, Change, Fresh, Listeners, Seen};
 pub use shared::Refused;
 pub use strain::Strain;

@@ -23,6 +23,7 @@ use super::{
     accept,
     bind::Bound,
     exchange,
+    leave::{Backlog, Pace, Spread},
     shared::{Refused, Shared},
     strain::{self, Strain},
 };
@@ -37,15 +38,6 @@ pub struct Listener {
     address: SocketAddr,
     /// Gone when it is closed.
     socket: Weak<TcpListener>,
-}
-
-/// How fast a drain asks connections that rest to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// All of them now.
-    AtOnce,
-    /// One after the other over most of the drain's time, so that their clients don't all come back at once.
-    Spread,
 }
 
 /// What a listener is connected to besides its service.
@@ -155,23 +147,29 @@ impl Listener {
         self.shared.live()
     }
 
-    /// Stops accepting and closes the socket; connections go on, those in its backlog too.
-    pub fn close(&self) {
+    /// Stops accepting and closes the socket; connections go on, those in its backlog where it is taken. The first one
+    /// who closes it says what becomes of that.
+    pub fn close(&self, backlog: Backlog) {
+        let _ = self.shared.backlog.set(backlog);
         self.shared.stop_accepting.cancel();
     }
 
     /// Ends every connection as soon as its requests have: GOAWAY, `Connection: close`; idle ones at once, or each in
     /// its turn where the `pace` says so. Closes first where that was not done. At `deadline` tunnels are told to end
-    /// and connections are cut. Returns how many were cut. A second drain keeps the deadline of the first.
+    /// and connections are cut. Returns how many were cut. A second drain keeps the deadline and the
+    /// turns of the first.
     ///
     /// # Cancel safety
     /// The drain goes on; only the count is lost.
     pub async fn drain(&self, deadline: Instant, pace: Pace) -> usize {
         let shared = &self.shared;
-        self.close();
+        self.close(Backlog::Taken);
         let cut_at = *shared.cut_at.get_or_init(|| deadline);
-        if pace == Pace::AtOnce {
-            shared.hurry.cancel();
+        match pace {
+            Pace::AtOnce => shared.hurry.cancel(),
+            Pace::Spread { within } => {
+                let _ = shared.spread.set(Spread::new(within));
+            }
         }
         shared.draining.cancel();
         shared.connections.close();
@@ -197,6 +195,6 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.close();
+        self.close(Backlog::Taken);
     }
 }

@@ -4,7 +4,14 @@
 //! which cannot fail: listeners that stay take over their plans, new ones are opened, and those that go stop accepting
 //! and drain. Dropped instead, it leaves nothing behind. A socket that stays is never touched.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use rustls::ServerConfig;
@@ -14,9 +21,15 @@ use tokio_util::task::TaskTracker;
 use super::{
     bind::{BindError, Bound},
     decision::{Seat, decide},
-    server::{Listener, Pace},
+    inherited::Inherited,
+    leave::{Backlog, Pace},
+    server::Listener,
 };
 use crate::{config::ListenerPlan, names::ListenerName, telemetry::Telemetry};
+
+/// The share of the time of a drain in which the connections of a listener that goes have their turns. The rest is for
+/// what still runs then.
+const SPREAD: f64 = 0.75;
 
 /// TLS of listeners, by their names.
 pub type Certificates = BTreeMap<ListenerName, Arc<ServerConfig>>;
@@ -88,8 +101,8 @@ impl Listeners {
         }
     }
 
-    /// Prepares that exactly `plans` are served, with `certificates` where they speak TLS: binds what is not bound.
-    /// Needs a tokio runtime.
+    /// Prepares that exactly `plans` are served, with `certificates` where they speak TLS: what is not bound is
+    /// `inherited`, or bound. Needs a tokio runtime.
     ///
     /// # Errors
     /// The first socket that cannot be bound. Nothing has changed then.
@@ -97,6 +110,7 @@ impl Listeners {
         &self,
         plans: &[ListenerPlan],
         certificates: &Certificates,
+        inherited: &mut Inherited,
     ) -> Result<Change, BindError> {
         let running = self.all.lock().running.clone();
         let seats: Vec<_> = running.iter().map(|one| one.seat()).collect();
@@ -119,7 +133,7 @@ impl Listeners {
                     tls,
                 },
                 None => Step::Comes(Fresh {
-                    bound: Bound::bind_beside(&plan.name, plan.bind, &sockets)?,
+                    bound: Bound::inherit(&plan.name, plan.bind, inherited, &sockets)?,
                     plan,
                     tls,
                 }),
@@ -165,7 +179,7 @@ impl Listeners {
         }
         all.running = running;
         for listener in change.goes {
-            listener.close();
+            listener.close(Backlog::Taken);
             all.leaving.push(Arc::clone(&listener));
             self.drains.spawn(self.clone().let_go(listener, drain));
         }
@@ -179,7 +193,10 @@ impl Listeners {
             listener = %seen.name, address = %seen.address, connections = listener.connections(),
             within_ms = drain.as_millis(), "a listener left the config; its connections drain"
         );
-        let cut = listener.drain(Instant::now() + drain, Pace::Spread).await;
+        let pace = Pace::Spread {
+            within: drain.mul_f64(SPREAD),
+        };
+        let cut = listener.drain(Instant::now() + drain, pace).await;
         if cut > 0 {
             tracing::warn!(listener = %seen.name, address = %seen.address, cut, "the drain's time was over");
         }
@@ -215,20 +232,44 @@ impl Listeners {
             .next()
     }
 
-    /// Closes every socket, and opens none from now on; connections go on.
-    pub fn close(&self) {
-        let mut all = self.all.lock();
-        all.ended = true;
-        all.running.iter().for_each(|listener| listener.close());
+    /// Other handles of the sockets in force, by the names of their listeners, for another process.
+    ///
+    /// # Errors
+    /// Where descriptors are out.
+    pub fn sockets(&self) -> io::Result<Vec<(ListenerName, OwnedFd)>> {
+        let running = self.all.lock().running.clone();
+        let mut sockets = Vec::new();
+        for listener in running {
+            if let Some(socket) = listener.socket() {
+                sockets.push((listener.name(), socket.as_fd().try_clone_to_owned()?));
+            }
+        }
+        Ok(sockets)
     }
 
-    /// Closes all, and ends every connection as soon as its requests have. Returns how many were cut at `deadline`;
-    /// those that drained already have their own.
+    /// Closes every socket, and opens none from now on; connections go on. What waits at those that are `shared` with
+    /// another process is left to it.
+    pub fn close(&self, shared: &[String]) {
+        let mut all = self.all.lock();
+        all.ended = true;
+        for listener in &all.running {
+            let name = listener.name();
+            let is_shared = shared.iter().any(|one| *one == *name.as_str());
+            listener.close(if is_shared {
+                Backlog::Left
+            } else {
+                Backlog::Taken
+            });
+        }
+    }
+
+    /// Closes all, and ends every connection as soon as its requests have, at this `pace`. Returns how many were cut at
+    /// `deadline`; those that drained already have their own.
     ///
     /// # Cancel safety
     /// The drain goes on; only the count is lost.
-    pub async fn drain(&self, deadline: Instant) -> usize {
-        self.close();
+    pub async fn drain(&self, deadline: Instant, pace: Pace) -> usize {
+        self.close(&[]);
         let all: Vec<_> = {
             let all = self.all.lock();
             all.running.iter().chain(&all.leaving).cloned().collect()
@@ -236,8 +277,8 @@ impl Listeners {
         let tasks: Vec<_> = all
             .into_iter()
             .map(|listener| {
-                let draining = async move { listener.drain(deadline, Pace::AtOnce).await };
-                self.drains.spawn(draining)
+                self.drains
+                    .spawn(async move { listener.drain(deadline, pace).await })
             })
             .collect();
         let mut cut = 0_usize;

@@ -17,6 +17,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::leave::{Backlog, Spread};
 use crate::{
     config::ListenerPlan, fault::Fault, proxy::ConnectionFacts, telemetry::ListenerHandles,
 };
@@ -37,8 +38,12 @@ pub(super) struct Shared {
     pub(super) stop_tunnels: CancellationToken,
     /// No more accepts.
     pub(super) stop_accepting: CancellationToken,
+    /// Set before `stop_accepting` is cancelled.
+    pub(super) backlog: OnceLock<Backlog>,
     /// Connections are asked to end, each in its turn, as soon as their requests have.
     pub(super) draining: CancellationToken,
+    /// Set before `draining` is cancelled, where connections have turns.
+    pub(super) spread: OnceLock<Spread>,
     /// Cancelled where nobody waits for a turn.
     pub(super) hurry: CancellationToken,
     /// Set before `draining` is cancelled: when connections are cut.
@@ -108,7 +113,9 @@ impl Shared {
             tunnels: TaskTracker::new(),
             stop_tunnels: CancellationToken::new(),
             stop_accepting: CancellationToken::new(),
+            backlog: OnceLock::new(),
             draining: CancellationToken::new(),
+            spread: OnceLock::new(),
             hurry: CancellationToken::new(),
             cut_at: OnceLock::new(),
             cut: AtomicUsize::new(0),

@@ -23,12 +23,14 @@ use tokio_util::{
 
 use self::probation::Probation;
 use super::{
-    Handle, LastReload, Status, Trigger, Verdict,
+    Handle, LastReload, Learned, Status, Trigger, Verdict,
     beside::Beside,
     handle,
     history::{History, store},
+    hold::{self, Held, Hold},
     memory, needs_restart,
-    order::Order,
+    notes::Notes,
+    order::{Order, Refused},
     sockets::{Prepared, Sockets},
     traffic::Traffic,
 };
@@ -69,6 +71,7 @@ pub struct Keeper {
     /// The files that the config names.
     named: Beside,
     sockets: Arc<dyn Sockets>,
+    held: Held,
 }
 
 /// A config in force that nobody keeps up to date yet.
@@ -95,6 +98,9 @@ pub struct Running {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// How others see it.
     pub handle: Handle,
+    /// What is written to disk meanwhile.
+    notes: Notes,
+    hold: Hold,
     tasks: TaskTracker,
     stop: DropGuard,
 }
@@ -135,21 +141,44 @@ impl Keeper {
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn prepare(loaded: Loaded, file: Option<PathBuf>, telemetry: Arc<Telemetry>) -> Ready {
+        Self::prepare_knowing(None, loaded, file, telemetry)
+    }
+
+    /// The same, where limits begin with what another process `learned`, and not with what is on disk.
+    ///
+    /// Must be called within a tokio runtime.
+    #[must_use]
+    pub fn prepare_knowing(
+        learned: Option<Learned>,
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        telemetry: Arc<Telemetry>,
+    ) -> Ready {
         let ground = Ground::new(Arc::clone(&telemetry));
-        Self::prepare_on(ground, loaded, file, telemetry)
+        Self::begin(ground, learned, loaded, file, telemetry)
     }
 
     /// The same over a ground that is there already, as in a simulation, which has names of its own.
     #[must_use]
     pub fn prepare_on(
+        ground: Ground,
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        telemetry: Arc<Telemetry>,
+    ) -> Ready {
+        Self::begin(ground, None, loaded, file, telemetry)
+    }
+
+    fn begin(
         mut ground: Ground,
+        learned: Option<Learned>,
         loaded: Loaded,
         file: Option<PathBuf>,
         telemetry: Arc<Telemetry>,
     ) -> Ready {
         let now = Instant::now();
         let kept = loaded.plan.history.dir.clone();
-        recall(&mut ground, kept.as_deref(), now);
+        recall(&mut ground, learned, kept.as_deref(), now);
         let config = ConfigFacts {
             hash: loaded.hash.clone(),
             revision: 1,
@@ -171,10 +200,7 @@ impl Keeper {
                 traffic: Arc::new(Traffic::new(Arc::clone(&telemetry), now)),
                 file: handle::shared(file.as_ref()),
             },
-            seen: Seen {
-                hash: Some(loaded.hash.clone()),
-                stamp: file.as_deref().and_then(stamp),
-            },
+            seen: Seen::at_start(&loaded, file.as_deref()),
             loaded,
             file,
             ground,
@@ -202,15 +228,23 @@ impl Keeper {
             tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         loop {
+            let held = self.held.look();
             tokio::select! {
                 biased; // stop first; what the operator says before what DNS says; housekeeping last
                 () = stop.cancelled() => return self.ground.stop(),
-                Some(order) = asked.orders.recv() => self.carry_out(order).await,
-                Some(trigger) = asked.reloads.recv() => self.reload(trigger).await,
-                Some(_) = named.recv() => self.look_at_named().await,
+                () = self.held.changed() => {}
+                Some(order) = asked.orders.recv() => {
+                    if held {
+                        order.refuse(Refused::Busy);
+                    } else {
+                        self.carry_out(order).await;
+                    }
+                },
+                Some(trigger) = asked.reloads.recv(), if !held => self.reload(trigger).await,
+                Some(_) = named.recv(), if !held => self.look_at_named().await,
                 Some(_) = system.recv() => self.ground.look_at_system(),
                 () = names.notified() => self.swap(self.snapshot.load().config.clone()),
-                _ = look.tick(), if self.probation.is_some() => self.look_at_probation().await,
+                _ = look.tick(), if self.probation.is_some() && !held => self.look_at_probation().await,
                 _ = endpoints.tick() => self.ground.look_at_endpoints(Instant::now()),
                 _ = sweep.tick() => self.sweep(),
             }
@@ -359,11 +393,11 @@ impl Keeper {
     }
 }
 
-/// What is kept in `dir` of what limits were before. Blocks.
-fn recall(ground: &mut Ground, dir: Option<&Path>, now: Instant) {
-    let learned = dir.and_then(|dir| memory::read(dir, SystemTime::now()));
-    if let Some((known, ago)) = learned {
-        ground.recall(known, ago, now);
+/// Limits begin with what was `learned`, else with what is kept of that in `dir`. Blocks.
+fn recall(ground: &mut Ground, learned: Option<Learned>, dir: Option<&Path>, now: Instant) {
+    let learned = learned.or_else(|| memory::read(dir?, SystemTime::now()));
+    if let Some(Learned { endpoints, ago }) = learned {
+        ground.recall(endpoints, ago, now);
     }
 }
 
@@ -387,10 +421,9 @@ impl Ready {
             let file = BTreeSet::from([file]);
             tasks.spawn(super::watch::follow(file, asks, stop.clone()));
         }
-        if let Some(dir) = self.loaded.plan.history.dir.clone() {
-            let history = self.handle.history.clone();
-            tasks.spawn(store::follow(dir, history, stop.clone()));
-        }
+        let dir = self.loaded.plan.history.dir.clone();
+        let notes = Notes::begun(dir, self.handle.history.clone(), &self.snapshot);
+        let (hold, held) = hold::pair();
         let (mut system, system_told) = Beside::new(tasks.clone(), stop.clone());
         system.follow(self.ground.system_files());
         let (mut named, named_told) = Beside::new(tasks.clone(), stop.clone());
@@ -410,11 +443,14 @@ impl Ready {
             system,
             named,
             sockets,
+            held,
         };
         tasks.spawn(keeper.keep(self.asked, [system_told, named_told], stop.clone()));
         Running {
             snapshot: self.snapshot,
             handle: self.handle,
+            notes,
+            hold,
             tasks,
             stop: stop.drop_guard(),
         }
@@ -424,7 +460,24 @@ impl Ready {
 // === impl Running ===
 
 impl Running {
-    /// Ends the keeper and its loops. The last snapshot stays in force for what still runs.
+    /// Changes no config and writes nothing to disk from now on, after the last words: another process is about to do
+    /// both. What the file says meanwhile is put off.
+    ///
+    /// # Cancel safety
+    /// The last words are written, unawaited; [`resume`](Self::resume) undoes it.
+    pub async fn pause(&self) {
+        self.hold.begin().await;
+        self.notes.pause().await;
+    }
+
+    /// Nothing came of the other process: goes on.
+    pub fn resume(&self) {
+        self.notes.begin();
+        self.hold.end();
+    }
+
+    /// Ends the keeper and its loops, and writes down what is to outlive them. The last snapshot stays in force for
+    /// what still runs.
     ///
     /// # Cancel safety
     /// Dropped, the keeper still ends, unawaited.
@@ -432,6 +485,7 @@ impl Running {
         drop(self.stop);
         self.tasks.close();
         self.tasks.wait().await;
+        self.notes.last().await;
     }
 }
 
@@ -456,6 +510,14 @@ impl Reading {
 // === impl Seen ===
 
 impl Seen {
+    /// What was read from `file` before there was a keeper.
+    fn at_start(loaded: &Loaded, file: Option<&Path>) -> Self {
+        Self {
+            hash: Some(loaded.hash.clone()),
+            stamp: file.and_then(stamp),
+        }
+    }
+
     /// Looks at `file`. Blocks.
     fn of(file: &Path) -> Self {
         Self {

@@ -46,6 +46,13 @@ struct Page {
     endpoints: Vec<Remembered>,
 }
 
+/// What limits of another process have learned, and how long ago.
+#[derive(Debug)]
+pub struct Learned {
+    pub(super) endpoints: Vec<Remembered>,
+    pub(super) ago: Duration,
+}
+
 /// Why a file is not used.
 #[derive(Debug, PartialEq, Eq)]
 enum Unusable {
@@ -60,7 +67,7 @@ enum Unusable {
 }
 
 /// What was written down in `dir`, and how long ago; `None` where nothing usable is there. Blocks.
-pub(super) fn read(dir: &Path, now: SystemTime) -> Option<(Vec<Remembered>, Duration)> {
+pub(super) fn read(dir: &Path, now: SystemTime) -> Option<Learned> {
     let path = dir.join(FILE);
     if !path.exists() {
         return None;
@@ -69,14 +76,14 @@ pub(super) fn read(dir: &Path, now: SystemTime) -> Option<(Vec<Remembered>, Dura
         .map_err(|error| Unusable::Broken(error.reason()))
         .and_then(|bytes| parse(&bytes, now));
     match page {
-        Ok((endpoints, ago)) => {
+        Ok(Learned { endpoints, ago }) => {
             let (count, seconds) = (endpoints.len(), ago.as_secs());
             tracing::info!(
                 endpoints = count,
                 seconds_ago = seconds,
                 "limits begin where they were"
             );
-            Some((endpoints, ago))
+            Some(Learned { endpoints, ago })
         }
         Err(Unusable::Old) => None,
         Err(why) => {
@@ -86,8 +93,32 @@ pub(super) fn read(dir: &Path, now: SystemTime) -> Option<(Vec<Remembered>, Dura
     }
 }
 
+// === impl Learned ===
+
+impl Learned {
+    /// What the limits in force have learned, for another process.
+    ///
+    /// # Errors
+    /// Where it cannot be written as JSON.
+    pub fn bytes_of(snapshot: &Snapshot) -> io::Result<Vec<u8>> {
+        page(snapshot.remember(), SystemTime::now())
+    }
+
+    /// Reads what another process wrote; `None` where it cannot be used, which is told.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        match parse(bytes, SystemTime::now()) {
+            Ok(learned) => Some(learned),
+            Err(why) => {
+                tracing::warn!(why = %why.text(), "what limits had learned cannot be used; they begin anew");
+                None
+            }
+        }
+    }
+}
+
 /// What `bytes` hold, and how long before `now` that was.
-fn parse(bytes: &[u8], now: SystemTime) -> Result<(Vec<Remembered>, Duration), Unusable> {
+fn parse(bytes: &[u8], now: SystemTime) -> Result<Learned, Unusable> {
     let broken = |error: serde_json::Error| Unusable::Broken(error.to_string());
     let json: serde_json::Value = serde_json::from_slice(bytes).map_err(broken)?;
     if json.get("kind").and_then(serde_json::Value::as_str) != Some(KIND) {
@@ -113,14 +144,21 @@ fn parse(bytes: &[u8], now: SystemTime) -> Result<(Vec<Remembered>, Duration), U
         return Err(Unusable::Old);
     }
     let sound = page.endpoints.into_iter().filter(Remembered::is_sound);
-    Ok((sound.take(MOST_ENDPOINTS).collect(), ago))
+    Ok(Learned {
+        endpoints: sound.take(MOST_ENDPOINTS).collect(),
+        ago,
+    })
 }
 
 /// Writes down what the limits in force have learned, each [`EVERY`] and once more at `stop`.
 ///
 /// # Cancel safety
 /// Dropped, the file is as it was written last.
-pub async fn remember(snapshot: Arc<ArcSwap<Snapshot>>, dir: PathBuf, stop: CancellationToken) {
+pub(super) async fn remember(
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    dir: PathBuf,
+    stop: CancellationToken,
+) {
     let mut tick = tokio::time::interval_at(Instant::now() + EVERY, EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
@@ -152,7 +190,14 @@ pub async fn remember(snapshot: Arc<ArcSwap<Snapshot>>, dir: PathBuf, stop: Canc
 }
 
 /// Writes `endpoints` to the file in `dir`: at most [`MOST_ENDPOINTS`], in at most [`MOST_BYTES`]. Blocks.
-fn write(dir: &Path, mut endpoints: Vec<Remembered>, now: SystemTime) -> io::Result<()> {
+fn write(dir: &Path, endpoints: Vec<Remembered>, now: SystemTime) -> io::Result<()> {
+    let bytes = page(endpoints, now)?;
+    fs::create_dir_all(dir)?;
+    disk::replace(&dir.join(FILE), &bytes, Readable::ByOwner)
+}
+
+/// The file with `endpoints`.
+fn page(mut endpoints: Vec<Remembered>, now: SystemTime) -> io::Result<Vec<u8>> {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     endpoints.truncate(MOST_ENDPOINTS);
     let mut page = Page {
@@ -166,8 +211,7 @@ fn write(dir: &Path, mut endpoints: Vec<Remembered>, now: SystemTime) -> io::Res
         page.endpoints.truncate(page.endpoints.len() / 2);
         bytes = serde_json::to_vec(&page)?;
     }
-    fs::create_dir_all(dir)?;
-    disk::replace(&dir.join(FILE), &bytes, Readable::ByOwner)
+    Ok(bytes)
 }
 
 // === impl Unusable ===
@@ -204,6 +248,10 @@ mod tests {
         }
     }
 
+    fn pair(learned: Option<Learned>) -> Option<(Vec<Remembered>, Duration)> {
+        learned.map(|learned| (learned.endpoints, learned.ago))
+    }
+
     /// What a file written at [`NOW`] and changed by `change` gives `later`.
     fn read_of(
         later: Duration,
@@ -214,7 +262,7 @@ mod tests {
         write(&dir, vec![endpoint(1), endpoint(2)], at(NOW)).unwrap();
         let text = fs::read_to_string(dir.join(FILE)).unwrap();
         fs::write(dir.join(FILE), change(&text)).unwrap();
-        read(&dir, at(NOW + later))
+        pair(read(&dir, at(NOW + later)))
     }
 
     #[test]
@@ -249,7 +297,7 @@ mod tests {
         for (what, change) in changes {
             assert_eq!(read_of(Duration::ZERO, change), None, "{what}");
         }
-        assert_eq!(read(Path::new("/nowhere/at/all"), at(NOW)), None);
+        assert!(read(Path::new("/nowhere/at/all"), at(NOW)).is_none());
     }
 
     #[test]
@@ -257,10 +305,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), vec![endpoint(1)], at(NOW)).unwrap();
         let early = |seconds| {
-            read(
-                folder.path(),
-                at(NOW.saturating_sub(Duration::from_secs(seconds))),
-            )
+            let then = NOW.saturating_sub(Duration::from_secs(seconds));
+            pair(read(folder.path(), at(then)))
         };
         assert_eq!(early(30), Some((vec![endpoint(1)], Duration::ZERO)));
         assert_eq!(early(300), None);
@@ -280,7 +326,7 @@ mod tests {
             ..endpoint(port)
         };
         write(folder.path(), (1..2000).map(long).collect(), at(NOW)).unwrap();
-        let (endpoints, _) = read(folder.path(), at(NOW)).unwrap();
+        let Learned { endpoints, .. } = read(folder.path(), at(NOW)).unwrap();
         assert!(
             (100..2000).contains(&endpoints.len()),
             "{}",

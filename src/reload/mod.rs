@@ -8,8 +8,10 @@ mod disk;
 mod guard;
 mod handle;
 mod history;
+mod hold;
 mod keeper;
 mod memory;
+mod notes;
 mod order;
 mod restart;
 mod sockets;
@@ -21,9 +23,12 @@ pub use guard::{Finding, Suspect, judge};
 pub use handle::{Compared, Handle, NotCompared};
 pub use history::{Entry, History, MOST_ENTRIES, Outcome};
 pub use keeper::{Keeper, Ready, Running};
-pub use memory::remember;
+pub use memory::Learned;
 pub use order::{Answer, Refused, Try};
 pub use restart::needs_restart;
 pub use sockets::{Prepared, Sockets, Unprepared};
 pub use status::{LastReload, Status, Trigger, Verdict};
 pub use traffic::{Counts, Traffic};
+
+#[cfg(test)]
+mod tests;

@@ -110,6 +110,15 @@ pub(super) fn write(file: &Path, text: &str, holds: &Holds) -> Result<(), Refuse
     disk::replace(file, text.as_bytes(), Readable::AsBefore).map_err(|error| Refused::of(&error))
 }
 
+// === impl Order ===
+
+impl Order {
+    /// Does nothing of it, and says why.
+    pub(super) fn refuse(self, why: Refused) {
+        drop(self.reply.send(Err(why)));
+    }
+}
+
 // === impl Asked ===
 
 impl Asked {

@@ -2,7 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tidegate::cli::demo::{Backend, Clients, Fragility, Load};
+use tidegate::{
+    admission::SystemSignals,
+    cli::{
+        demo::{Backend, Clients, Fragility, Load},
+        gateway::{Begin, Gateway},
+    },
+    config,
+    reload::Learned,
+};
 
 use crate::support::{gateway::TestGateway, until};
 
@@ -72,4 +80,19 @@ async fn without_a_folder_for_it_nothing_is_written_and_a_start_knows_nothing() 
     let gate = gate.restart().await;
     assert!(gate.gateway.snapshot().remember().is_empty());
     assert_eq!(files(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_over_begins_at_the_limit_of_the_one_before_though_no_disk_knows_it() {
+    let (gate, _backend) = learned("").await;
+    let bytes = gate.gateway.learned().expect("a page");
+    let loaded = config::read(&gate.path()).unwrap_or_else(|errors| panic!("{errors}"));
+    let mut begin = Begin {
+        learned: Learned::parse(&bytes),
+        ..Begin::default()
+    };
+    let heir = Gateway::start_from(&mut begin, loaded, None, SystemSignals::new());
+    let heir = heir.expect("it starts");
+    let known = heir.snapshot().remember()[0].limit;
+    assert!(known >= 14.0, "{known}");
 }

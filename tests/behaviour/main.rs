@@ -35,3 +35,4 @@ mod reload;
 mod resolve;
 mod retries;
 mod road;
+mod upgrade;

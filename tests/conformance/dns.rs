@@ -1,6 +1,9 @@
 //! What name servers do (D01 to D23; D10 is tried where answers are held, in `resolve`).
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use hickory_proto::{op::ResponseCode, rr::RecordType};
 use http_body_util::{BodyExt, StreamBody};
@@ -298,18 +301,19 @@ async fn d07_a_set_that_flips_between_two_halves_is_both_and_loses_no_state() {
 #[tokio::test]
 async fn d07_an_address_that_returns_is_ejected_as_it_was_and_has_what_it_learned() {
     let server = DnsServer::start().await;
-    let upstream = Upstream::start_at(
-        "0.0.0.0:0".parse().expect("an address"),
-        |request| async move {
-            let host = request.headers()["host"]
-                .to_str()
-                .unwrap_or_default()
-                .to_owned();
-            answer(if host == "bad" { 500 } else { 200 }, "")
-        },
-    )
-    .await;
     let four = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"];
+    // One of them is bad where it is asked to be: where all fail alike, none is ejected.
+    let mut upstreams: Vec<Upstream> = Vec::new();
+    for (ip, status) in four.into_iter().zip([500, 200, 200, 200]) {
+        let port = upstreams.first().map_or(0, |first| first.address.port());
+        let at = SocketAddr::new(ip.parse().expect("an address"), port);
+        let says = move |request: http::Request<hyper::body::Incoming>| async move {
+            let bad = request.headers()["host"] == "bad";
+            answer(if bad { status } else { 200 }, "")
+        };
+        upstreams.push(Upstream::start_at(at, says).await);
+    }
+    let upstream = &upstreams[0];
     server.says(NAME, Says::addresses(four, 0));
     let text = config(&[&server], "", &named(upstream.address.port()));
     let gate = TestGateway::start(&text).await;

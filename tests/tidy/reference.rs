@@ -49,7 +49,7 @@ const ADMIN: &[(&str, &str, &str)] = &[
     (
         "GET",
         "/api/v1/status",
-        "Version, uptime, readiness, listeners, and what the process gives up for its own health.",
+        "Version, process id, uptime, readiness, listeners, and what the process gives up for its own health.",
     ),
     (
         "GET",
@@ -75,6 +75,11 @@ const ADMIN: &[(&str, &str, &str)] = &[
         "POST",
         "/api/v1/config/rollback",
         "Writes the config of the entry `to` to the file and puts it into force again; `dry_run=true` as above.",
+    ),
+    (
+        "POST",
+        "/api/v1/upgrade",
+        "Starts the binary anew, as SIGUSR2 does, and answers when the new process has taken over (200, with both process ids) or why it has not: 409 where it cannot be tried now, 500 where it failed and the old one goes on.",
     ),
     (
         "GET",

@@ -177,7 +177,7 @@ fn not_compared(why: &NotCompared) -> Response {
 }
 
 /// A problem with what is to be known of it; `errors` are those of a config.
-fn detailed(
+pub(super) fn detailed(
     status: StatusCode,
     title: &'static str,
     detail: &str,

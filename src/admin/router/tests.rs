@@ -32,6 +32,7 @@ impl Source for Fake {
     fn status(&self) -> StatusView {
         StatusView {
             version: "0.1.0",
+            pid: 7,
             started_at: SystemTime::UNIX_EPOCH,
             uptime: Duration::from_millis(61_500),
             readiness: self.ready(),

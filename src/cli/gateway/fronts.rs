@@ -4,18 +4,23 @@ use std::{
     fmt, io,
     net::SocketAddr,
     num::NonZeroUsize,
+    os::fd::OwnedFd,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
+use tokio_util::task::TaskTracker;
 
 use super::super::run::announce;
 use crate::{
     admin::{self, Admin, Doors, ListenerView, Token},
     config::{ListenerPlan, Loaded},
-    listener::{Certificates, Change, Fresh, Listener, Listeners, Refused, Seen, Strain, Wiring},
+    listener::{
+        Certificates, Change, Fresh, Inherited, Listener, Listeners, Pace, Refused, Seen, Strain,
+        Unwanted, Wiring,
+    },
     names::ListenerName,
     proxy::{self, Entrance, GateService, Panicked},
     reload::{Prepared, Sockets, Unprepared},
@@ -70,18 +75,25 @@ impl Fronts {
         }))
     }
 
-    /// Binds what `loaded` wants and is not bound yet.
-    pub(super) fn bind(&self, loaded: &Loaded) -> io::Result<Move> {
+    /// Inherits or binds what `loaded` wants and is not bound yet.
+    pub(super) fn bind(&self, loaded: &Loaded, inherited: &mut Inherited) -> io::Result<Move> {
         let plan = &loaded.plan;
         let admin = [admin_listener(plan.admin.bind)];
         let token = loaded.files.admin_token.as_ref();
+        let certificates = &loaded.files.listeners;
+        let data = self
+            .0
+            .data
+            .prepare(&plan.listeners, certificates, inherited)?;
+        let admin = self
+            .0
+            .admin
+            .prepare(&admin, &Certificates::new(), inherited)?;
+        inherited.finish().map_err(io::Error::other)?;
         Ok(Move {
             fronts: self.clone(),
-            data: self
-                .0
-                .data
-                .prepare(&plan.listeners, &loaded.files.listeners)?,
-            admin: self.0.admin.prepare(&admin, &Certificates::new())?,
+            data,
+            admin,
             token: token.map(|secret| Token::new(secret.expose())),
             drain: plan.drain.timeout,
         })
@@ -106,13 +118,41 @@ impl Fronts {
 
     /// Ends what data listeners have open. Returns how many connections and tunnels were cut.
     pub(super) async fn drain(&self, deadline: Instant) -> usize {
-        self.0.data.close();
-        self.0.data.drain(deadline).await
+        self.0.data.drain(deadline, Pace::AtOnce).await
+    }
+
+    /// Other handles of all sockets, by the names of their listeners.
+    pub(super) fn sockets(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let mut sockets = self.0.data.sockets()?;
+        sockets.extend(self.0.admin.sockets()?);
+        let named = sockets.into_iter();
+        Ok(named
+            .map(|(name, socket)| (name.to_string(), socket))
+            .collect())
+    }
+
+    /// Leaves the sockets named in `kept` to the process that serves on them, closes the others, and ends what is open,
+    /// in turns `within` this time. The admin's ends beside; [`drain_admin`](Self::drain_admin) waits for it. Returns how
+    /// many connections and tunnels of data listeners were cut.
+    pub(super) async fn hand_over(
+        &self,
+        kept: &[String],
+        deadline: Instant,
+        within: Duration,
+    ) -> usize {
+        let pace = Pace::Spread { within };
+        self.0.data.close(kept);
+        self.0.admin.close(kept);
+        let admin = self.0.admin.clone();
+        let leaving = TaskTracker::new();
+        leaving.spawn(async move { admin.drain(deadline + ADMIN_DRAIN, pace).await });
+        self.0.data.drain(deadline, pace).await
     }
 
     /// Ends the admin listener, last of all.
     pub(super) async fn drain_admin(&self) {
-        self.0.admin.drain(Instant::now() + ADMIN_DRAIN).await;
+        let deadline = Instant::now() + ADMIN_DRAIN;
+        self.0.admin.drain(deadline, Pace::AtOnce).await;
     }
 }
 
@@ -127,7 +167,8 @@ impl fmt::Debug for Fronts {
 
 impl Sockets for Fronts {
     fn prepare(&self, next: &Loaded) -> Result<Box<dyn Prepared>, Unprepared> {
-        match self.bind(next) {
+        // What another process handed over was taken at the start.
+        match self.bind(next, &mut Inherited::none(Unwanted::Closed)) {
             Ok(prepared) => Ok(Box::new(prepared)),
             Err(error) => Err(Unprepared(error.to_string())),
         }

@@ -127,6 +127,7 @@ pub(super) fn compile(
         admin: admin.plan,
         log: process::log(&root.table_or_empty(&fields::LOG), folder),
         drain: process::drain(&root.table_or_empty(&fields::DRAIN)),
+        upgrade: change::upgrade(&root.table_or_empty(&fields::UPGRADE)),
         errors: process::errors(&root.table_or_empty(&fields::ERRORS)),
         dns,
         pressure: process::pressure(&root.table_or_empty(&fields::PRESSURE)),

@@ -1,8 +1,9 @@
-//! `[reload]` and `[history]`: how a new config is watched, and what is kept of past ones.
+//! `[reload]`, `[history]` and `[upgrade]`: how a new config is watched, what is kept of past ones, and how long a newer
+//! binary may take.
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{hours, secs, time};
+use super::{hours, millis, secs, time};
 use crate::config::{
     shape::{Field, Nested, Preset, Section, Shape},
     value::FilePath,
@@ -60,4 +61,17 @@ pub(crate) static DIR: Field<FilePath> = Field::optional(
     Shape::Text("the path of a folder"),
     "nothing is kept on disk",
     "A folder, made where it is missing, for the last 50 configs and, each 10 seconds, for what learned limits have come to. A start within the hour goes on from there. One folder for one gateway.",
+);
+
+pub(crate) static UPGRADE: Section = Section::of(
+    "upgrade",
+    "[upgrade]",
+    "How a newer binary takes over, at SIGUSR2 or `tidegate upgrade`.",
+    &[&UPGRADE_TIMEOUT],
+);
+pub(crate) static UPGRADE_TIMEOUT: Preset<Duration> = Preset::new(
+    "timeout",
+    time(millis(100), secs(600)),
+    secs(30),
+    "How long the new process may take until it is ready. Then it is killed, and the old one goes on.",
 );

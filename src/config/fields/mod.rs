@@ -17,8 +17,8 @@ pub(crate) static ROOT: Section = Section::of(
     "",
     "The config file of Tidegate.",
     &[
-        &ADMIN, &LOG, &DRAIN, &ERRORS, &DNS, &PRESSURE, &RELOAD, &HISTORY, &LISTENERS, &UPSTREAMS,
-        &ROUTES,
+        &ADMIN, &LOG, &DRAIN, &UPGRADE, &ERRORS, &DNS, &PRESSURE, &RELOAD, &HISTORY, &LISTENERS,
+        &UPSTREAMS, &ROUTES,
     ],
 );
 
@@ -39,6 +39,12 @@ pub(crate) static DRAIN: Nested = Nested::optional(
     Shape::Table(&process::DRAIN),
     "its defaults",
     "How the process ends.",
+);
+pub(crate) static UPGRADE: Nested = Nested::optional(
+    "upgrade",
+    Shape::Table(&change::UPGRADE),
+    "its defaults",
+    "How a newer binary takes over.",
 );
 pub(crate) static ERRORS: Nested = Nested::optional(
     "errors",

@@ -1,4 +1,4 @@
-//! `[reload]` and `[history]`
+//! `[reload]`, `[history]` and `[upgrade]`
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -25,4 +25,11 @@ pub struct GuardPlan {
 pub struct HistoryPlan {
     /// Where it is kept; `None`: nowhere on disk.
     pub dir: Option<PathBuf>,
+}
+
+/// `[upgrade]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpgradePlan {
+    /// How long a new process may take until it is ready.
+    pub timeout: Duration,
 }

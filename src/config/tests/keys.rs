@@ -21,6 +21,7 @@ fn place_of(section: &str) -> (&'static str, &'static str, &'static str) {
         "admin" => (BASE, "[admin]\n", ""),
         "log" => (BASE, "[log]\n", ""),
         "drain" => (BASE, "[drain]\n", ""),
+        "upgrade" => (BASE, "[upgrade]\n", ""),
         "errors" => (BASE, "[errors]\n", ""),
         "dns" => (BASE, "[dns]\n", ""),
         "pressure" => (BASE, "[pressure]\n", ""),

@@ -20,6 +20,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     assert_eq!(plan.admin.bind.to_string(), "127.0.0.1:9900");
     assert_eq!(plan.log.access, AccessTarget::Stdout);
     assert_eq!(plan.drain.timeout, Duration::from_secs(30));
+    assert_eq!(plan.upgrade.timeout, Duration::from_secs(30));
     let listener = &plan.listeners[0];
     assert_eq!(listener.name.as_str(), "default");
     assert_eq!(listener.max_header_bytes.get(), 32 << 10);

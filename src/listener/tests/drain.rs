@@ -98,7 +98,10 @@ async fn a_spread_drain_asks_one_after_the_other_and_a_hurry_ends_that() {
     let listener = Arc::new(subject.listener);
     let spread = tokio_util::task::TaskTracker::new();
     let draining = Arc::clone(&listener);
-    let first = spread.spawn(async move { draining.drain(within_a_minute, Pace::Spread).await });
+    let pace = Pace::Spread {
+        within: Duration::from_secs(4),
+    };
+    let first = spread.spawn(async move { draining.drain(within_a_minute, pace).await });
     within(async {
         while listener.connections() == 40 {
             tokio::task::yield_now().await;
@@ -121,7 +124,10 @@ async fn a_connection_whose_turn_has_not_come_is_still_served() {
     let spread = tokio_util::task::TaskTracker::new();
     let draining = Arc::clone(&listener);
     let hour = Instant::now() + Duration::from_secs(3_600);
-    spread.spawn(async move { draining.drain(hour, Pace::Spread).await });
+    let pace = Pace::Spread {
+        within: Duration::from_secs(3_000),
+    };
+    spread.spawn(async move { draining.drain(hour, pace).await });
     within(listener.shared.draining.cancelled()).await;
     stream
         .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")

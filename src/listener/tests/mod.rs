@@ -36,6 +36,7 @@ mod bounds;
 mod drain;
 mod http1;
 mod http2;
+mod leave;
 mod proxied;
 mod secure;
 mod strained;
