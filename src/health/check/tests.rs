@@ -415,6 +415,9 @@ impl Lines {
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || written.clone())
             .finish();
+        // Where there is but one in the process, tracing asks only the thread that comes to a log line first whether
+        // it is wanted: that may be another test's.
+        let _another = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
         let guard = tracing::subscriber::set_default(subscriber);
         runs.await;
         drop(guard);
