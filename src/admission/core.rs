@@ -254,6 +254,15 @@ impl<T> Core<T> {
         });
     }
 
+    /// The deadline of a route's requests shrank to `timeout` after they came. Who waits of it and cannot make that is
+    /// refused, at once or at its turn.
+    pub fn hurry(&self, route: RouteNumber, timeout: Duration, now: Moment, told: &mut Told<T>) {
+        self.with_line(|line| {
+            let late = line.hurry(route.number(), timeout, now).into_iter();
+            told.extend(late.map(|token| (token, Err(ShedReason::DeadlineUnmeetable))));
+        });
+    }
+
     /// Sets the most over all endpoints (`None`: no limit), and whether limits only count.
     pub fn cap(&self, total: Option<u32>, shadow: bool, now: Moment, told: &mut Told<T>) {
         self.total.store(total.unwrap_or(UNLIMITED), Relaxed);

@@ -190,6 +190,14 @@ impl Gate {
         self.tell(told);
     }
 
+    /// The deadline of a route's requests shrank to `timeout` after they came. Who waits of it and cannot make that is
+    /// refused with `deadline_unmeetable`, at once or at its turn.
+    pub fn hurry(self: &Arc<Self>, route: RouteNumber, timeout: Duration) {
+        let mut told = Told::new();
+        self.core.hurry(route, timeout, self.now(), &mut told);
+        self.tell(told);
+    }
+
     /// The lane of an endpoint: the same for the same id.
     #[must_use]
     pub fn lane(&self, id: &EndpointId) -> Arc<Lane> {

@@ -3,7 +3,7 @@
 //! | state | identity | what a change of its plan does |
 //! | --- | --- | --- |
 //! | token buckets | route and limit name | fills are kept in proportion; another `key` starts anew |
-//! | in-flight count, queue | upstream name | kept; a smaller queue refuses the newest beyond it |
+//! | in-flight count, queue | upstream name | kept; a smaller queue refuses the newest beyond it; who waits is judged anew only where the `timeout` of its route shrank |
 //! | learned limit, its beliefs, in-flight count | upstream name and address | kept and clamped to other bounds; another law begins where the limit is, and goes on where it was when its mode comes back; a new endpoint begins with what its siblings learned |
 //! | the same, through a restart | upstream name and address | where `[history] dir` is set and it is less than an hour ago: the limit begins where it was, and is believed the less the longer ago that is |
 //! | share of places, baseline of a route | upstream name and route name | kept; another `share` holds from the next place on |
@@ -61,6 +61,8 @@ pub struct Ground {
     gates: Gates,
     limits: HashMap<LimitId, Arc<RateLimit>>,
     failed_keys: HashMap<RouteName, Arc<FailedKeys>>,
+    /// How long the requests of each route had; `None`: as long as they want.
+    timeouts: HashMap<RouteName, Option<Duration>>,
     lookups: Lookups,
     checks: Checks,
 }
@@ -89,6 +91,7 @@ impl Ground {
             gates: Gates::default(),
             limits: HashMap::new(),
             failed_keys: HashMap::new(),
+            timeouts: HashMap::new(),
             checks: Checks::default(),
         }
     }
@@ -132,6 +135,7 @@ impl Ground {
         let indices: BTreeMap<&UpstreamName, usize> =
             loaded.plan.upstreams.keys().zip(0..).collect();
         let numbers = number_routes(&loaded.plan.routes, &upstreams);
+        self.hurry(&loaded.plan.routes, &upstreams, &numbers);
         let mut limits = HashMap::new();
         let routes: Vec<_> = loaded
             .plan
@@ -158,6 +162,30 @@ impl Ground {
         };
         self.endpoints.retire(&snapshot.endpoints().collect(), now);
         snapshot
+    }
+
+    /// Who waits is judged anew where its route gives it less time than before.
+    fn hurry(
+        &mut self,
+        routes: &[Arc<RoutePlan>],
+        upstreams: &[Arc<UpstreamLive>],
+        numbers: &Numbers,
+    ) {
+        for plan in routes {
+            let shrank = match (self.timeouts.get(&plan.name), plan.timeout) {
+                (Some(Some(before)), Some(now)) => (now < *before).then_some(now),
+                (Some(None), Some(now)) => Some(now),
+                (None, _) | (_, None) => None,
+            };
+            let Some(timeout) = shrank else { continue };
+            for (index, upstream) in upstreams.iter().enumerate() {
+                if let Some(number) = numbers.get(&(index, plan.name.clone())) {
+                    upstream.gate.hurry(*number, timeout);
+                }
+            }
+        }
+        let timeouts = routes.iter().map(|plan| (plan.name.clone(), plan.timeout));
+        self.timeouts = timeouts.collect();
     }
 
     /// Lets go of connections that rested too long and of endpoints that nothing has named for long, and notes what

@@ -340,6 +340,32 @@ async fn who_waits_may_wait_as_long_as_it_was_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_is_judged_anew_only_where_its_route_gives_it_less_time() {
+    let mut of = Adopting::start(BASE);
+    let _held = [of.place().await, of.place().await].map(|place| place.expect("a place"));
+    let waiter = of.waiter();
+    yield_now().await;
+    tokio::time::advance(Duration::from_secs(3)).await;
+    // No route may give less time than a wait may take; who waits already may wait as long as it was told.
+    let with = |timeout: &str| {
+        BASE.replace("timeout = \"30s\"", &format!("timeout = \"{timeout}\""))
+            .replace("max_wait = \"10s\"", "max_wait = \"1s\"")
+    };
+    for as_long in ["50s", "off", "40s", "4s"] {
+        of.adopt(&with(as_long));
+        yield_now().await;
+        assert!(!waiter.is_finished(), "{as_long}");
+    }
+    of.adopt(&with("2s"));
+    match waiter.await.expect("it ends") {
+        Err(Denied::Refused(refusal)) => {
+            assert_eq!(refusal.reason, ShedReason::DeadlineUnmeetable);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn buckets_keep_their_fill_in_proportion_and_whoever_is_over_stays_over() {
     for change in CHANGES {
         let mut of = Adopting::start(BASE);

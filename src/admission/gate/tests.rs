@@ -432,6 +432,26 @@ async fn a_smaller_queue_refuses_the_newest_beyond_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_of_a_route_whose_time_shrank_is_judged_by_what_it_has_now() {
+    let gate = gate(1, 9);
+    let holder = admit(&gate).await.unwrap();
+    let mut early = waiter(&gate, Priority::Normal);
+    advance(Duration::from_millis(60)).await;
+    let mut late = waiter(&gate, Priority::Normal);
+    let time = Duration::from_millis(50);
+    gate.hurry(RouteNumber::new(1, 0), time);
+    assert_counts(&gate, 1, 2);
+    gate.hurry(RouteNumber::default(), time);
+    assert_counts(&gate, 1, 1);
+    let told = reason(poll(&mut early).unwrap());
+    assert_eq!(told, ShedReason::DeadlineUnmeetable);
+    advance(Duration::from_millis(60)).await;
+    drop(holder);
+    assert!(poll(&mut late).unwrap().is_err(), "too late at its turn");
+    assert_counts(&gate, 0, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_changed_max_wait_holds_for_who_comes_after() {
     let gate = gate(1, 9);
     let _holder = admit(&gate).await.unwrap();

@@ -256,6 +256,22 @@ impl<T> Line<T> {
         }
     }
 
+    /// Requests of a route now end `timeout` after they came, which is sooner than they thought: none of them that wait is
+    /// let in later than that. Takes out those whose time is over by that.
+    pub(super) fn hurry(&mut self, route: u16, timeout: Duration, now: Moment) -> Vec<T> {
+        let mut late = Vec::new();
+        let own = self.slots.each_mut();
+        for (position, waiter) in own.filter(|(_, waiter)| waiter.route == route) {
+            waiter.until = waiter.until.min(waiter.arrived.plus(timeout));
+            if waiter.until < now {
+                late.push(position);
+            }
+        }
+        let late = late.into_iter();
+        late.filter_map(|position| self.give_up(position, now))
+            .collect()
+    }
+
     /// A place came free while somebody waits; `guess` is how many do in a second where nothing was measured yet.
     pub(super) fn freed(&mut self, now: Moment, guess: Option<f64>) {
         self.drain.freed(now, guess);

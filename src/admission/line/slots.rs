@@ -116,6 +116,18 @@ impl<T> Slots<T> {
         (slot.generation == position.generation).then_some(slot.waiter.as_ref()?)
     }
 
+    /// Everybody, each with its position.
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = (Position, &mut Waiter<T>)> {
+        self.slots.iter_mut().zip(0..).filter_map(|(slot, at)| {
+            let generation = slot.generation;
+            let position = Position {
+                slot: at,
+                generation,
+            };
+            Some((position, slot.waiter.as_mut()?))
+        })
+    }
+
     /// Takes the waiter at `position` out of `list`, in which it stands.
     pub(super) fn remove(&mut self, list: &mut List, position: Position) -> Option<Waiter<T>> {
         self.find(position)?;
