@@ -1,6 +1,6 @@
 //! The config changes while it is in use, and nobody notices.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
@@ -17,7 +17,12 @@ use crate::support::{
 
 /// An upstream that echoes WebSockets, streams slowly on `/slow`, and answers the rest.
 pub(crate) async fn versatile() -> Upstream {
-    Upstream::start(|mut request| async move {
+    versatile_at("127.0.0.1:0".parse().expect("an address")).await
+}
+
+/// The same, at an address of the test's choice.
+pub(crate) async fn versatile_at(address: SocketAddr) -> Upstream {
+    Upstream::start_at(address, |mut request| async move {
         if let Some(key) = request.headers().get("sec-websocket-key").cloned() {
             let upgrade = hyper::upgrade::on(&mut request);
             tokio::task::spawn(async move {

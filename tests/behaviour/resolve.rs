@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
+use futures_util::{SinkExt, StreamExt};
 use hickory_proto::{op::ResponseCode, rr::RecordType};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, pki_types::PrivatePkcs8KeyDer};
@@ -10,12 +11,19 @@ use tidegate::{
     resolve::{Answer, AnswerState, Followed, Records, Resolver, Why, follow},
 };
 use tokio::{
+    net::TcpStream,
     sync::watch,
     time::{Instant, timeout},
 };
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::support::dns::{DnsServer, Reply};
+use super::reload::versatile_at;
+use crate::support::{
+    dns::{DnsServer, Reply},
+    gateway::TestGateway,
+    until,
+};
 
 const NAME: &str = "shop.internal";
 /// Far more than any of it takes.
@@ -524,4 +532,36 @@ async fn a_stop_ends_the_task_even_while_it_waits_for_a_server() {
     name.stop.cancel();
     name.tracker.wait().await;
     assert!(start.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn d09_a_websocket_on_an_address_that_is_removed_goes_on() {
+    let server = DnsServer::start().await;
+    let upstream = versatile_at("0.0.0.0:0".parse().expect("an address")).await;
+    server.says(NAME, Reply::addresses(["127.0.0.2"], 0));
+    let text = format!(
+        "[dns]\nservers = [\"{}\"]\nmin_ttl = \"100ms\"\nmax_ttl = \"100ms\"\nallow_addresses = [\"127.0.0.0/8\"]\n\
+         [upstreams.up]\nendpoints = [{{ dns = \"{NAME}:{}\" }}]\n\
+         [[routes]]\nname = \"all\"\nupstream = \"up\"\n",
+        server.address(),
+        upstream.address.port()
+    );
+    let gate = TestGateway::start(&text).await;
+    let is_at = |address: &str| {
+        let snapshot = gate.gateway.snapshot();
+        let mut ids = snapshot.endpoints();
+        ids.all(|id| id.address.ip().to_string() == address) && snapshot.endpoints().count() == 1
+    };
+    until("the name is resolved", || is_at("127.0.0.2")).await;
+    let stream = TcpStream::connect(gate.web).await.expect("connected");
+    let tunnel = tokio_tungstenite::client_async("ws://test/ws", stream).await;
+    let (mut tunnel, _) = tunnel.expect("a tunnel");
+    server.says(NAME, Reply::addresses(["127.0.0.3"], 0));
+    until("the address is another", || is_at("127.0.0.3")).await;
+    for number in 0..100 {
+        let echo = Message::text(format!("message {number}"));
+        tunnel.send(echo.clone()).await.expect("sent");
+        let back = timeout(CAP, tunnel.next()).await.expect("in time");
+        assert_eq!(back.expect("open").expect("a message"), echo);
+    }
 }
