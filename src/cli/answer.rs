@@ -1,12 +1,15 @@
 //! The answer of a running gateway, read as what a verb prints.
 
-use std::{fmt, time::Duration};
+use std::{fmt, process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::inquiry::{AskError, CallerArgs, Reply};
+use super::{
+    inquiry::{AskError, CallerArgs, Reply},
+    terminal::{say, tell},
+};
 
 /// How long an answer may take: some are reckoned when they are asked for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,6 +64,19 @@ pub(super) fn asked_within<T: DeserializeOwned>(
             text(answer)
         })
     }))
+}
+
+/// Prints what was answered, and ends with 0; else tells why there is nothing, behind `complaint`, and ends with 1.
+pub(super) fn shown(told: Option<Result<String, Unknown>>, complaint: &str) -> ExitCode {
+    match told {
+        Some(Ok(text)) => {
+            say(text.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Some(Err(unknown)) => tell(format_args!("{complaint}{unknown}")),
+        None => {}
+    }
+    ExitCode::FAILURE
 }
 
 fn body_of(reply: Reply) -> Result<Bytes, Unknown> {

@@ -7,9 +7,8 @@ use http::Method;
 use serde::de::DeserializeOwned;
 
 use super::{
-    answer::{Unknown, asked},
+    answer::{Unknown, asked, shown},
     inquiry::CallerArgs,
-    terminal::{say, tell},
 };
 use crate::{
     admin::{AppliedView, ChangesView, DiffView, EntryView},
@@ -75,7 +74,7 @@ struct RollbackArgs {
 
 /// Asks, and prints; ends with 1 where nothing came of it.
 pub(super) fn run(args: &ConfigArgs) -> ExitCode {
-    let shown = match &args.verb {
+    let told = match &args.verb {
         ConfigVerb::History(args) => ask(
             &args.caller,
             Method::GET,
@@ -109,15 +108,7 @@ pub(super) fn run(args: &ConfigArgs) -> ExitCode {
             )
         }
     };
-    match shown {
-        Some(Ok(text)) => say(text.trim_end()),
-        Some(Err(unknown)) => {
-            tell(unknown);
-            return ExitCode::FAILURE;
-        }
-        None => return ExitCode::FAILURE,
-    }
-    ExitCode::SUCCESS
+    shown(told, "")
 }
 
 /// What `/api/v1/config/PATH` is answered.

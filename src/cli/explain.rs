@@ -7,7 +7,7 @@ use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
-    answer::asked,
+    answer::{asked, shown},
     inquiry::CallerArgs,
     terminal::{say, tell},
 };
@@ -80,15 +80,7 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     } else {
         ask("/api/v1/faults?most=1")
     };
-    match told {
-        Some(Ok(text)) => say(text.trim_end()),
-        Some(Err(unknown)) => {
-            tell(unknown);
-            return ExitCode::FAILURE;
-        }
-        None => return ExitCode::FAILURE,
-    }
-    ExitCode::SUCCESS
+    shown(told, "")
 }
 
 fn print_kind(word: &str) -> ExitCode {

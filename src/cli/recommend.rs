@@ -6,9 +6,8 @@ use clap::Args;
 use http::Method;
 
 use super::{
-    answer::asked,
+    answer::{asked, shown},
     inquiry::CallerArgs,
-    terminal::{say, tell},
 };
 use crate::admin::{LimitAdvice, RateAdvice, Recommendations};
 
@@ -28,15 +27,8 @@ pub(super) struct RecommendArgs {
 /// Prints the proposals; ends with 1 where there is no answer.
 pub(super) fn run(args: &RecommendArgs) -> ExitCode {
     let proposals = |advice: Recommendations| text(&advice);
-    match asked(&args.caller, Method::GET, PATH, args.json, proposals) {
-        Some(Ok(text)) => say(text.trim_end()),
-        Some(Err(unknown)) => {
-            tell(format_args!("no recommendations: {unknown}"));
-            return ExitCode::FAILURE;
-        }
-        None => return ExitCode::FAILURE,
-    }
-    ExitCode::SUCCESS
+    let told = asked(&args.caller, Method::GET, PATH, args.json, proposals);
+    shown(told, "no recommendations: ")
 }
 
 /// The proposals as lines of a config, with what is to be known in comments.

@@ -230,6 +230,7 @@ impl Trail {
         }
         self.timings.total = self.began.elapsed();
         let status = self.shown_status(fault);
+        let tries = std::mem::take(&mut self.tries);
         let handles = self.handles();
         if let Some(fault) = fault {
             handles.fault(fault);
@@ -242,7 +243,7 @@ impl Trail {
         let now = self.began + self.timings.total;
         if handles.is_kept(cases, status, fault, now) {
             let hash = self.snapshot.config.hash.as_str();
-            let case = Case::of(&self.line(status, fault), self.tries.clone(), hash);
+            let case = Case::of(&self.line(status, fault), tries, hash);
             cases.keep(case, &mut rand::rng());
         }
         self.remember_failure(status, fault);

@@ -14,11 +14,15 @@ use axum::{
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 pub use verdict::Verdict;
 
 use super::{Admin, router::problem};
-use crate::telemetry::{Case, Filter};
+use crate::{
+    reload::{Handle, History},
+    telemetry::{Case, Cases, Filter},
+};
 use verdict::{Around, Changed};
 
 /// How far around a case its surroundings are looked at, before and after.
@@ -54,10 +58,11 @@ pub(super) struct Which {
 
 /// One request by its id, with the verdict.
 pub(super) async fn request(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Response {
-    match admin.telemetry.cases().find(&id) {
-        Some(case) => Json(explained(&admin, &case)).into_response(),
-        None => problem(StatusCode::NOT_FOUND, "This request is not kept."),
-    }
+    reckoned(move || {
+        let case = admin.telemetry.cases().find(&id);
+        case.map(|case| Surroundings::of(&admin).explained(&case))
+    })
+    .await
 }
 
 /// Requests that ended badly, the newest first, each with its verdict.
@@ -74,37 +79,82 @@ pub(super) async fn faults(
         ..Filter::default()
     };
     let most = which.most.unwrap_or(LISTED).min(MOST_LISTED);
-    let found = admin.telemetry.cases().select(&filter, most);
-    let views: Vec<_> = found.iter().map(|case| explained(&admin, case)).collect();
-    Json(views).into_response()
+    reckoned(move || {
+        let surroundings = Surroundings::of(&admin);
+        let found = surroundings.cases.select(&filter, most);
+        let views: Vec<_> = found
+            .iter()
+            .map(|case| surroundings.explained(case))
+            .collect();
+        Some(views)
+    })
+    .await
 }
 
-fn explained(admin: &Admin, case: &Case) -> ExplainedView {
-    let around = u64::try_from(AROUND.as_millis()).unwrap_or(u64::MAX);
-    let filter = Filter {
-        upstream: Some(case.upstream.clone()),
-        since_ms: case.at_ms.saturating_sub(around),
-        until_ms: Some(case.at_ms.saturating_add(around)),
-        good: true,
-        ..Filter::default()
-    };
-    let cases = admin.telemetry.cases().select(&filter, MOST_AROUND);
-    let changes = admin.reload.as_ref().map(crate::reload::Handle::history);
-    let changes: Vec<_> = changes
-        .iter()
-        .flat_map(|history| history.newest_first())
-        .filter_map(|entry| {
+/// What `reckon` finds, sought off the runtime's threads: each verdict looks through everything that is kept.
+async fn reckoned<T: Serialize + Send + 'static>(
+    reckon: impl FnOnce() -> Option<T> + Send + 'static,
+) -> Response {
+    match spawn_blocking(reckon).await {
+        Ok(Some(found)) => Json(found).into_response(),
+        Ok(None) => problem(StatusCode::NOT_FOUND, "This request is not kept."),
+        Err(_) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The reckoning broke off.",
+        ),
+    }
+}
+
+/// What cases are seen in.
+struct Surroundings<'a> {
+    cases: &'a Cases,
+    history: Option<Arc<History>>,
+}
+
+// === impl Surroundings ===
+
+impl<'a> Surroundings<'a> {
+    fn of(admin: &'a Admin) -> Self {
+        Self {
+            cases: admin.telemetry.cases(),
+            history: admin.reload.as_ref().map(Handle::history),
+        }
+    }
+
+    fn explained(&self, case: &Case) -> ExplainedView {
+        let around = u64::try_from(AROUND.as_millis()).unwrap_or(u64::MAX);
+        let filter = Filter {
+            upstream: Some(case.upstream.clone()),
+            since_ms: case.at_ms.saturating_sub(around),
+            until_ms: Some(case.at_ms.saturating_add(around)),
+            good: true,
+            ..Filter::default()
+        };
+        let around = Around {
+            cases: self.cases.select(&filter, MOST_AROUND),
+            changes: self.changes(case),
+        };
+        ExplainedView {
+            verdict: verdict::of(case, &around),
+            request: case.clone(),
+        }
+    }
+
+    /// Configs that were asked for shortly before it came, the latest first.
+    fn changes(&self, case: &Case) -> Vec<Changed> {
+        let entries = self
+            .history
+            .iter()
+            .flat_map(|history| history.newest_first());
+        let lately = entries.filter_map(|entry| {
             let before = case.arrived().duration_since(entry.at).ok()?;
             (before <= LATELY).then(|| Changed {
                 before,
                 hash: entry.hash.clone(),
                 outcome: entry.outcome.clone(),
             })
-        })
-        .collect();
-    ExplainedView {
-        verdict: verdict::of(case, &Around { cases, changes }),
-        request: case.clone(),
+        });
+        lately.collect()
     }
 }
 

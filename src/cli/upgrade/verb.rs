@@ -8,9 +8,8 @@ use http::Method;
 use crate::{
     admin::UpgradedView,
     cli::{
-        answer::asked_within,
+        answer::{asked_within, shown},
         inquiry::CallerArgs,
-        terminal::{say, tell},
     },
 };
 
@@ -32,15 +31,8 @@ pub(in crate::cli) struct UpgradeArgs {
 /// Asks, waits, and says how it ended; ends with 1 where the old process goes on.
 pub(in crate::cli) fn run(args: &UpgradeArgs) -> ExitCode {
     let ask = (Method::POST, PATH, PATIENCE);
-    match asked_within(&args.caller, ask, args.json, |view| text(&view)) {
-        Some(Ok(text)) => say(text.trim_end()),
-        Some(Err(unknown)) => {
-            tell(format_args!("not upgraded: {unknown}"));
-            return ExitCode::FAILURE;
-        }
-        None => return ExitCode::FAILURE,
-    }
-    ExitCode::SUCCESS
+    let told = asked_within(&args.caller, ask, args.json, |view| text(&view));
+    shown(told, "not upgraded: ")
 }
 
 fn text(UpgradedView { pid, from }: &UpgradedView) -> String {
