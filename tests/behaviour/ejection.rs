@@ -285,17 +285,23 @@ async fn a_single_endpoint_is_never_out_however_bad_it_is() {
     assert_eq!(state(&gate, &pool[0]).await, "in");
 }
 
+/// Fifty clients have `bad` ejected, and nothing runs there any more.
+async fn is_ejected_under_load(gate: &TestGateway, bad: &Switched) -> Load {
+    bad.says(500);
+    let load = Load::start(gate, 50);
+    reaches(gate, bad, "ejected").await;
+    until("what ran there has ended", || {
+        bad.running.load(Relaxed) == 0
+    })
+    .await;
+    load
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_on_trial_gets_one_request_at_a_time_while_fifty_clients_are_at_it() {
     let pool = pool::<2>().await;
     let gate = TestGateway::start(&config(&pool, QUICK, "")).await;
-    pool[0].says(500);
-    let load = Load::start(&gate, 50);
-    reaches(&gate, &pool[0], "ejected").await;
-    until("what ran there has ended", || {
-        pool[0].running.load(Relaxed) == 0
-    })
-    .await;
+    let load = is_ejected_under_load(&gate, &pool[0]).await;
     pool[0].most.store(0, Relaxed);
     pool[0].takes(HANGS);
     pool[0].says(0);
@@ -319,13 +325,7 @@ async fn one_on_trial_gets_one_request_at_a_time_while_fifty_clients_are_at_it()
 async fn a_trial_that_fails_is_one_request_and_the_next_comes_later_each_time() {
     let pool = pool::<2>().await;
     let gate = TestGateway::start(&config(&pool, QUICK, "")).await;
-    pool[0].says(500);
-    let load = Load::start(&gate, 50);
-    reaches(&gate, &pool[0], "ejected").await;
-    until("what ran there has ended", || {
-        pool[0].running.load(Relaxed) == 0
-    })
-    .await;
+    let load = is_ejected_under_load(&gate, &pool[0]).await;
     load.goes_on(100).await;
     pool[0].most.store(0, Relaxed);
     let before = pool[0].requests();

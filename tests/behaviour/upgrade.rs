@@ -6,6 +6,7 @@ mod process;
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::net::UnixDatagram,
+    path::PathBuf,
     process::Stdio,
     time::Duration,
 };
@@ -96,16 +97,22 @@ async fn a_new_process_that_does_not_take_the_config_changes_nothing() {
     assert_eq!(client::get(process.web, "/").await.text(), "new");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_process_that_is_never_ready_is_killed_and_a_second_attempt_waits_for_none() {
-    let toml = format!("[upgrade]\ntimeout = \"2s\"\n{}", saying("old"));
-    let process = Process::start(&toml).await;
-    let before = process.pid().await;
+/// The next program is one that is never ready; the file that holds its id once it runs.
+fn never_ready(process: &Process) -> PathBuf {
     let pid_file = process.folder().join("pid");
     process.replace_program(&format!(
         "#!/bin/sh\necho $$ > {0}.new && mv {0}.new {0}\nexec sleep 600\n",
         pid_file.display()
     ));
+    pid_file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_process_that_is_never_ready_is_killed_and_a_second_attempt_waits_for_none() {
+    let toml = format!("[upgrade]\ntimeout = \"2s\"\n{}", saying("old"));
+    let process = Process::start(&toml).await;
+    let before = process.pid().await;
+    let pid_file = never_ready(&process);
     kill(before, Signal::USR2);
     until("the new one runs", || pid_file.exists()).await;
     kill(before, Signal::USR2);
@@ -131,11 +138,7 @@ async fn a_new_process_that_is_never_ready_is_killed_and_a_second_attempt_waits_
 async fn an_end_during_an_upgrade_ends_both() {
     let process = Process::start(&saying("old")).await;
     let before = process.pid().await;
-    let pid_file = process.folder().join("pid");
-    process.replace_program(&format!(
-        "#!/bin/sh\necho $$ > {0}.new && mv {0}.new {0}\nexec sleep 600\n",
-        pid_file.display()
-    ));
+    let pid_file = never_ready(&process);
     kill(before, Signal::USR2);
     until("the new one runs", || pid_file.exists()).await;
     kill(before, Signal::TERM);
