@@ -41,7 +41,7 @@ const SEED: &str = "TIDEGATE_CHANGE_SEED";
 const SEEDS: &str = "TIDEGATE_CHANGE_SEEDS";
 /// How many seeds run where nothing is said.
 const USUAL: u64 = 64;
-/// Seeds that found something once, and what.
+/// Seeds that found something once, in the gateway or in what watches it, and what.
 const KEPT: &[(u64, &str)] = &[
     (
         0,
@@ -54,6 +54,18 @@ const KEPT: &[(u64, &str)] = &[
     (
         230,
         "requests of an earlier snapshot ejected half of the four endpoints that were left",
+    ),
+    (
+        325,
+        "the count of who is out did not know of what happened in the same instant",
+    ),
+    (
+        423,
+        "the count of tokens gave back before a change what was given back after it",
+    ),
+    (
+        680,
+        "the count of ejections took one that had left the set for one of it",
     ),
 ];
 

@@ -10,8 +10,8 @@ use tidegate::{
     admission::{self, Denied, Gate, Load, Outcome, Permit, Pick, RateSubject, Wish},
     config::QueuePlan,
     fault::ShedReason,
-    health::{self, Change, Ended},
-    names::UpstreamName,
+    health::{self, Change, Checked, Ended},
+    pool::{Endpoint, Seats},
     snapshot::{Besides, Snapshot, UpstreamLive},
 };
 use tokio::time::{Instant, sleep};
@@ -100,7 +100,10 @@ impl Clients {
         } else {
             charge.refund();
             if let Some(taken) = taken {
-                self.buckets.lock().give_back(taken, Instant::now());
+                let (newest, now) = (self.snapshot.load_full(), Instant::now());
+                let mut buckets = self.buckets.lock();
+                buckets.follow(&newest, now); // a limit that changed in this instant did so before
+                buckets.give_back(taken, now);
             }
         }
     }
@@ -132,8 +135,7 @@ impl Clients {
         let waited = came.elapsed();
         match admitted {
             Ok(permit) => {
-                self.faults
-                    .check(self.chosen(live, permit.seat(), tried, waited));
+                self.faults.check(self.chosen(live, permit.seat(), waited));
                 Ok(permit)
             }
             Err(denied) => {
@@ -212,7 +214,7 @@ impl Clients {
         if let Some(change) = change {
             self.faults.moved(&seat.endpoint.id, now);
             if matches!(change, Change::Ejected { .. }) {
-                self.faults.check(self.cap_holds(&live.plan.name, now));
+                self.faults.check(self.cap_holds(&seat.endpoint, now));
             }
         }
         if !fails {
@@ -221,46 +223,40 @@ impl Clients {
         !fails
     }
 
-    /// Whoever was chosen can serve, unless none can or all are to be used.
-    fn chosen(
-        &self,
-        live: &UpstreamLive,
-        seat: usize,
-        tried: &[usize],
-        waited: Duration,
-    ) -> Result<(), String> {
-        use tidegate::balance::Candidates;
+    /// Whoever was chosen is not out, unless all are or all are to be used.
+    fn chosen(&self, live: &UpstreamLive, seat: usize, waited: Duration) -> Result<(), String> {
         let now = Instant::now();
-        let id = &live.seats.as_slice()[seat].endpoint.id;
-        let own = live.seats.at_besides(now, tried);
-        let others = (0..live.seats.as_slice().len()).filter(|one| own.view(*one).can_serve);
-        let others = others.count();
-        if own.view(seat).can_serve || others == 0 {
+        let endpoint = &live.seats.as_slice()[seat].endpoint;
+        let able = able(&live.seats, now);
+        if !is_out(endpoint, now) || able == 0 || panics(live, now) {
             return Ok(());
         }
-        // Who waited was given its place by the newest picks, which may panic, and a moment ago.
+        // Who waited, be it for no time, was given its place by the newest picks, which may panic.
         let newest = self.snapshot.load_full();
-        let allowed = !waited.is_zero()
-            && (!self.faults.is_long_out(id, now)
-                || newest.upstream_named(&live.plan.name).is_none_or(|live| {
-                    let seats = live.seats.as_slice().iter();
-                    let at = seats
-                        .map(|seat| &seat.endpoint.id)
-                        .position(|other| other == id);
-                    at.is_none_or(|at| live.seats.at(now).view(at).can_serve)
-                }));
-        if allowed {
+        let newest = newest.upstream_named(&live.plan.name);
+        let newest_may =
+            newest.is_none_or(|newest| panics(newest, now) || !has(&newest.seats, endpoint));
+        // It got its place a moment before it looks; or, through the line, earlier in this instant.
+        let just_went = !waited.is_zero() && !self.faults.is_long_out(&endpoint.id, now)
+            || endpoint.health.view(now).since == Some(Duration::ZERO);
+        if newest_may || just_went {
             return Ok(());
         }
         Err(format!(
-            "{id} was chosen while it was out and {others} others were not (waited {waited:?})"
+            "{} was chosen while it was out and {able} others were not (waited {waited:?})",
+            endpoint.id
         ))
     }
 
-    /// The newest endpoints: at most a third of them is ejected, or one, and never the last that can serve.
-    fn cap_holds(&self, name: &UpstreamName, now: Instant) -> Result<(), String> {
+    /// The newest endpoints, of which `ejected` is one now: at most a third of them is ejected, or one, and never the
+    /// last that can serve. One that has left the set takes nothing away from those that stayed.
+    fn cap_holds(&self, ejected: &Endpoint, now: Instant) -> Result<(), String> {
         let newest = self.snapshot.load_full();
-        let Some(live) = newest.upstream_named(name) else {
+        let name = &ejected.id.upstream;
+        let Some(live) = newest
+            .upstream_named(name)
+            .filter(|live| has(&live.seats, ejected))
+        else {
             return Ok(());
         };
         let health = || {
@@ -320,4 +316,30 @@ impl Clients {
             gate.view()
         ))
     }
+}
+
+/// Whether it fails its checks or is ejected, by what its state machine says; the picks read what that has published.
+fn is_out(endpoint: &Endpoint, now: Instant) -> bool {
+    let view = endpoint.health.view(now);
+    view.checked == Checked::Down || view.ejected_for.is_some()
+}
+
+fn able(seats: &Seats, now: Instant) -> usize {
+    let seats = seats.as_slice().iter();
+    seats.filter(|seat| !is_out(&seat.endpoint, now)).count()
+}
+
+fn has(seats: &Seats, endpoint: &Endpoint) -> bool {
+    let mut seats = seats.as_slice().iter();
+    seats.any(|seat| seat.endpoint.id == endpoint.id)
+}
+
+/// Whether so few can serve that all are to be used.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share of a number of endpoints"
+)]
+fn panics(live: &UpstreamLive, now: Instant) -> bool {
+    let total = live.seats.as_slice().len();
+    (able(&live.seats, now) as f64) < live.plan.panic_threshold * total as f64
 }
