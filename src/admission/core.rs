@@ -311,6 +311,17 @@ impl<T> Core<T> {
         self.lately.of(route.number)
     }
 
+    /// The body of an answer of this route ended well, `took` after its head.
+    pub fn streamed(&self, route: RouteNumber, took: Duration) {
+        self.lately.streamed(route.number, took);
+    }
+
+    /// How long an answer of a route usually takes to its last byte; `None` while nothing is known.
+    #[must_use]
+    pub fn usual_whole(&self, route: RouteNumber) -> Option<Duration> {
+        self.lately.whole(route.number)
+    }
+
     /// A place at `lane` whatever the limits, for one that was promised one elsewhere.
     pub fn force(&self, lane: &Arc<Lane>, seat: usize, route: RouteNumber) -> Place {
         self.in_flight.enter();

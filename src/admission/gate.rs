@@ -305,6 +305,14 @@ impl Gate {
         self.core.usual(route)
     }
 
+    pub(super) fn usual_whole(&self, route: RouteNumber) -> Option<Duration> {
+        self.core.usual_whole(route)
+    }
+
+    pub(super) fn streamed(&self, route: RouteNumber, took: Duration) {
+        self.core.streamed(route, took);
+    }
+
     /// How it stands.
     #[must_use]
     pub fn view(&self) -> GateView {

@@ -13,6 +13,8 @@ use super::{meter::MAX_ROUTES, moment::micros};
 pub(super) struct Lately {
     all: Mean,
     routes: [Mean; MAX_ROUTES],
+    /// From an answer's head to its last byte.
+    bodies: [Mean; MAX_ROUTES],
 }
 
 #[derive(Debug)]
@@ -29,6 +31,7 @@ impl Lately {
         Self {
             all: Mean::unknown(),
             routes: [const { Mean::unknown() }; MAX_ROUTES],
+            bodies: [const { Mean::unknown() }; MAX_ROUTES],
         }
     }
 
@@ -39,6 +42,20 @@ impl Lately {
         if let Some(mean) = self.routes.get(usize::from(route)) {
             mean.add(took_us);
         }
+    }
+
+    /// The body of an answer of `route` ended well, `took` after its head.
+    pub(super) fn streamed(&self, route: u16, took: Duration) {
+        if let Some(mean) = self.bodies.get(usize::from(route)) {
+            mean.add(micros(took));
+        }
+    }
+
+    /// How long an answer of `route` takes to its last byte; `None` before the first head.
+    pub(super) fn whole(&self, route: u16) -> Option<Duration> {
+        let body = self.bodies.get(usize::from(route)).and_then(Mean::get);
+        let whole = self.of(route)?.saturating_add(body.unwrap_or_default());
+        Some(whole)
     }
 
     /// How long a request takes; `None` before the first.
@@ -95,5 +112,11 @@ mod tests {
         assert_eq!(millis(lately.of(2)), Some(35));
         assert!((18..=22).contains(&millis(lately.all()).unwrap_or(0)));
         assert_eq!(lately.of(3), None);
+        assert_eq!(millis(lately.whole(1)), Some(5));
+        lately.streamed(1, Duration::from_millis(20));
+        assert_eq!(millis(lately.whole(1)), Some(25));
+        assert_eq!(millis(lately.of(1)), Some(5));
+        lately.streamed(3, Duration::from_millis(20));
+        assert_eq!(lately.whole(3), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{concurrency::Outcome, core::Place, gate::Gate};
+use super::{RouteNumber, concurrency::Outcome, core::Place, gate::Gate};
 use crate::fault::ShedReason;
 
 /// Leave to be in flight at an upstream, until it is dropped.
@@ -17,7 +17,20 @@ pub struct Permit {
     queued: Duration,
     predicted: Option<Duration>,
     shadowed: Option<ShedReason>,
+    /// Whose request it is; `None` once nothing is to be learned of its body.
+    route: Option<RouteNumber>,
 }
+
+/// How long after its head an answer that still streams keeps its place under a learned limit, in times of what
+/// answers of its route usually take to their last byte. Streams that last for hours (server-sent events, long
+/// downloads) would else fill a limit that was learned from quick answers, and with nothing answered any more it could
+/// never grow. What a slow body costs the endpoint shows in the answers of others. Under a fixed limit, which says what
+/// the operator counted, the place is kept to the last byte.
+const LINGERS: u32 = 4;
+/// At least so long.
+const SHORTEST: Duration = Duration::from_millis(50);
+/// At most so long; what lasts longer says nothing of what is usual.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// One of the gate's places, given back when dropped.
 #[derive(Debug)]
@@ -29,8 +42,9 @@ pub(super) struct Held {
 // === impl Permit ===
 
 impl Permit {
-    pub(super) const fn new(held: Held) -> Self {
+    pub(super) fn new(held: Held) -> Self {
         Self {
+            route: held.place.as_ref().map(Place::route),
             held,
             queued: Duration::ZERO,
             predicted: None,
@@ -86,13 +100,27 @@ impl Permit {
         self.held.place.as_ref().is_some_and(Place::is_on_test)
     }
 
-    /// Whether the limit that it counts against is learned.
+    /// How long its place is to be kept after the head of the answer, while the body still runs; `None`: to the
+    /// body's end, since the limit is not learned.
     #[must_use]
-    pub fn is_learned(&self) -> bool {
-        self.held
-            .place
-            .as_ref()
-            .is_some_and(|place| place.lane().limit().is_some())
+    pub fn lingers(&self) -> Option<Duration> {
+        let place = self.held.place.as_ref()?;
+        place.lane().limit()?;
+        let usual = self.held.gate.usual_whole(place.route());
+        let lingers = usual.map_or(LONGEST, |usual| usual.saturating_mul(LINGERS));
+        Some(lingers.clamp(SHORTEST, LONGEST))
+    }
+
+    /// Gives the place back while the body goes on.
+    pub fn give_place_back(&mut self) {
+        self.held.leave();
+    }
+
+    /// The body of the answer ended well, `took` after its head.
+    pub fn streamed(&mut self, took: Duration) {
+        if let Some(route) = self.route.take().filter(|_| took <= LONGEST) {
+            self.held.gate.streamed(route, took);
+        }
     }
 
     /// The head of the answer is there, or there will be none. A second call says nothing.
@@ -118,6 +146,12 @@ impl Held {
         }
     }
 
+    fn leave(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.gate.leave(place);
+        }
+    }
+
     pub(super) const fn place_mut(&mut self) -> Option<&mut Place> {
         self.place.as_mut()
     }
@@ -125,8 +159,6 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.gate.leave(place);
-        }
+        self.leave();
     }
 }

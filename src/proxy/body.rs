@@ -32,6 +32,7 @@ pin_project! {
         deadline: Option<Instant>,
         patience: Duration,
         held: Option<Held>,
+        began: Instant,
         // When the place goes back although the body still runs.
         lingers_until: Option<Instant>,
         trail: Trail,
@@ -53,20 +54,21 @@ impl GateBody {
         held: Held,
         trail: Trail,
     ) -> Self {
-        let timer = tokio::time::sleep(patience);
+        let (timer, began) = (tokio::time::sleep(patience), Instant::now());
         let mut body = Self {
             reply,
             timer,
             waiting: false,
-            stalls_at: Instant::now(),
+            stalls_at: began,
             deadline,
             patience,
-            lingers_until: held.lingers().map(|lingers| Instant::now() + lingers),
+            began,
+            lingers_until: held.lingers().map(|lingers| began + lingers),
             held: Some(held),
             trail,
         };
         if body.reply.is_end_stream() {
-            end_well(&mut body.held, &mut body.trail);
+            end_well(&mut body.held, Duration::ZERO, &mut body.trail);
         }
         body
     }
@@ -116,7 +118,7 @@ impl http_body::Body for GateBody {
         *this.waiting = false;
         match ready!(polled) {
             None => {
-                end_well(this.held, this.trail);
+                end_well(this.held, this.began.elapsed(), this.trail);
                 Poll::Ready(None)
             }
             Some(Err(fault)) => Poll::Ready(Some(Err(cut(this.held, this.trail, &fault)))),
@@ -127,7 +129,7 @@ impl http_body::Body for GateBody {
                     trailers::keep_allowed(fields);
                 }
                 if this.reply.is_end_stream() {
-                    end_well(this.held, this.trail);
+                    end_well(this.held, this.began.elapsed(), this.trail);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -155,9 +157,11 @@ fn earliest(
         .fold(stalls_at, Instant::min)
 }
 
-/// The last byte has gone.
-fn end_well(held: &mut Option<Held>, trail: &mut Trail) {
-    drop(held.take());
+/// The last byte has gone, `took` after the head.
+fn end_well(held: &mut Option<Held>, took: Duration, trail: &mut Trail) {
+    if let Some(mut held) = held.take() {
+        held.streamed(took);
+    }
     trail.tell_success();
 }
 

@@ -25,12 +25,6 @@ pub(super) struct Held {
     _live: LiveGuard,
 }
 
-/// So long after its head an answer that still streams keeps its place under a learned limit. Streams that last
-/// for hours (server-sent events, long downloads) would else fill a limit that was learned from quick answers, and
-/// with nothing answered any more it could never grow. What a slow body costs the endpoint shows in the answers of
-/// others. Under a fixed limit, which says what the operator counted, the place is kept to the last byte.
-const LINGER: Duration = Duration::from_secs(5);
-
 /// Where a first try runs that may get a second beside it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lone {
@@ -59,13 +53,19 @@ impl Held {
 
     /// How long its place is kept while the body still runs; `None`: to the body's end.
     pub(super) fn lingers(&self) -> Option<Duration> {
-        let learned = self.permit.as_ref().is_some_and(Permit::is_learned);
-        learned.then_some(LINGER)
+        self.permit.as_ref().and_then(Permit::lingers)
     }
 
     /// Gives the place back; the body goes on.
     pub(super) fn give_place_back(&mut self) {
-        self.permit = None;
+        self.permit.iter_mut().for_each(Permit::give_place_back);
+    }
+
+    /// The body ended well, `took` after its head.
+    pub(super) fn streamed(&mut self, took: Duration) {
+        if let Some(permit) = &mut self.permit {
+            permit.streamed(took);
+        }
     }
 
     /// Another place for another try, behind those who come first.

@@ -10,7 +10,6 @@ from load import Load
 PIECES = 60  # of 50 ms each: three seconds
 
 
-# Without a limit: the origin works on one request at a time, so a limit is soon found that the slow answers fill alone.
 def config(origin, delay, timeout):
     return f"""{HEAD}{WEB}
 [drain]
@@ -19,7 +18,6 @@ timeout = "{timeout}"
 
 [upstreams.origin]
 endpoints = [{{ address = "{origin.address}" }}]
-concurrency = {{ mode = "off" }}
 
 [[routes]]
 upstream = "origin"

@@ -509,6 +509,37 @@ async fn a_learned_limit_moves_when_its_window_is_over_and_lets_those_in_who_wai
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_keeps_its_place_for_a_multiple_of_what_is_usual_where_the_limit_is_learned() {
+    let gate = started(&learning(LawWord::Adaptive, 4));
+    let lingers = async |head_ms: u64, body: Option<Duration>| {
+        let mut permit = admit(&gate).await.unwrap();
+        permit.sent();
+        let took = Duration::from_millis(head_ms);
+        permit.answered(Outcome::Succeeded { took });
+        let lingers = permit.lingers();
+        permit.give_place_back();
+        assert_counts(&gate, 0, 0);
+        body.into_iter().for_each(|took| permit.streamed(took));
+        lingers.unwrap()
+    };
+    let (endless, long) = (None, Some(Duration::from_secs(6)));
+    assert_eq!(lingers(1, endless).await, Duration::from_millis(50));
+    assert_eq!(lingers(1, long).await, Duration::from_millis(50));
+    let body = Some(Duration::from_millis(200));
+    assert_eq!(lingers(1, body).await, Duration::from_millis(50));
+    assert_eq!(lingers(1, None).await, Duration::from_millis(804));
+    assert!(lingers(60_000, None).await == Duration::from_secs(5));
+
+    let fixed = self::gate(1, 0);
+    let mut permit = admit(&fixed).await.unwrap();
+    permit.sent();
+    permit.answered(Outcome::Succeeded {
+        took: Duration::from_millis(1),
+    });
+    assert_eq!(permit.lingers(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_mode_keeps_who_is_in_flight_and_begins_where_the_limit_was() {
     let gate = started(&learning(LawWord::Vegas, 3));
     let _permits: Vec<_> = [admit(&gate).await, admit(&gate).await].into();
