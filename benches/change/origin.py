@@ -5,6 +5,8 @@ import time
 from contextlib import suppress
 
 WORK = 0.05  # seconds that `/work` takes, so that some are always in flight
+HELD = 4.5  # seconds that `/held` takes: longer than any gateway takes for a change
+TAKES = {"/work": WORK, "/held": HELD}
 
 
 class Host:
@@ -14,6 +16,7 @@ class Host:
         self.address = address
         self.down = False
         self.asked = []  # when each client's request came
+        self.held = 0  # requests of `/held` that it works on
         self.open_ones = set()
 
     async def open(self, port=0):
@@ -36,7 +39,9 @@ class Host:
             return await echo(reader, writer)
         if path != "/health":
             self.asked.append(time.monotonic())
-            await asyncio.sleep(WORK if path == "/work" else 0)
+            self.held += path == "/held"
+            await asyncio.sleep(TAKES.get(path, 0))
+            self.held -= path == "/held"
         status = "503 Service Unavailable" if self.down else "200 OK"
         body = self.address
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())

@@ -13,6 +13,8 @@ SHORT = (
     ("reload", "closed1", "client connections closed by them, HTTP/1.1"),
     ("buckets", "elsewhere", "extra requests past a full rate limit, change elsewhere"),
     ("buckets", "limit", "extra requests past a full rate limit, change of its burst"),
+    ("places", "elsewhere", "extra requests past a full limit in flight, change elsewhere"),
+    ("places", "place", "extra requests past a full limit in flight, change of the limit"),
     ("down", "elsewhere", "requests to a host known to be down, change elsewhere"),
     ("down", "upstream", "requests to a host known to be down, change of its upstream"),
     ("dns", "moved", "seconds to follow a name that moves"),

@@ -25,6 +25,7 @@ class Stage:
     folder: Path
     scale: float = 1.0
     hosts: list = field(default_factory=list)  # those of the event that is played
+    side: origin.Host = None  # the other service of that event
 
     @asynccontextmanager
     async def open(self, count=3):
@@ -59,7 +60,7 @@ class Stage:
     @asynccontextmanager
     async def services(self, count):
         self.hosts = await origin.hosts(count)
-        side = await origin.Host("127.0.0.1").open()
+        self.side = side = await origin.Host("127.0.0.1").open()
         try:
             yield self.hosts, f"127.0.0.1:{side.port}"
         finally:

@@ -23,7 +23,7 @@ def test_the_front_page_shows_rows_that_there_are(root):
 def test_the_comparison_of_changes_measures_the_gateway(root, tmp_path):
     file = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, root / "benches/change/run", "--gateways", "tidegate", "--events", "reload,buckets"]
+        [sys.executable, root / "benches/change/run", "--gateways", "tidegate", "--events", "reload,buckets,places"]
         + ["--scale", "0.2", "--json", file],
         env={**os.environ, "TIDEGATE_BIN": str(root / BINARY)},
         capture_output=True,
@@ -40,5 +40,7 @@ def test_the_comparison_of_changes_measures_the_gateway(root, tmp_path):
     assert reload["missed"] == [0, 6], reload
     (buckets,) = measured["runs"]["buckets"]["tidegate"]
     assert (buckets["elsewhere"], buckets["limit"]) == (0, 0), buckets
+    (places,) = measured["runs"]["places"]["tidegate"]
+    assert places == {"refused": [2, 2], "elsewhere": 0, "place": 0}, places
     assert f"| tidegate {measured['versions']['tidegate']} |" in done.stdout
     assert "| tunnels cut | 0 of 10 |" in done.stdout

@@ -17,7 +17,7 @@ class Envoy(Running):
     version_of = ("--version",)
     settings = (
         "LDS, RDS and CDS from files, each put in place by a rename and only where it changed; `local_ratelimit` of "
-        "the route; `health_checks` each second, `outlier_detection` with `always_eject_one_host`; retries of "
+        "the route; `max_requests` of a cluster's `circuit_breakers`; `health_checks` each second, `outlier_detection` with `always_eject_one_host`; retries of "
         "`connect-failure` and `reset`; a name by `STRICT_DNS` with `respect_dns_ttl` and a refresh each second; "
         "`--concurrency 2`"
     )
@@ -35,7 +35,7 @@ class Envoy(Running):
         return [self.program, "-c", self.folder / "bootstrap.json", *quiet]
 
     def write(self, plan):
-        self.resources("cds", [app(plan), cluster("side", "STATIC", [plan.side])])
+        self.resources("cds", [app(plan), cluster("side", "STATIC", [plan.side]), narrow(plan)])
         self.resources("rds", [routes(plan)])
         self.resources("lds", [self.listener()])
 
@@ -89,6 +89,7 @@ def routes(plan):
             route("/work", "app"),
             route("/limited", "app", typed_per_filter_config={"limit": limit("clients", plan.burst)}),
             route("/chat", "side"),
+            route("/held", "narrow"),
             route("/other", "side", response_headers_to_add=[version]),
         ],
     }
@@ -130,6 +131,12 @@ def app(plan):
     made = cluster("app", kind, hosts) | {"connect_timeout": f"{plan.connect_ms / 1000}s", "health_checks": [check]}
     made["ignore_health_on_host_removal"] = plan.leave_at_once
     return made | {"outlier_detection": {"always_eject_one_host": True}, **(follow if plan.name else {})}
+
+
+def narrow(plan):
+    """The other service, with a limit of requests in flight."""
+    breakers = {"thresholds": [{"max_requests": plan.places}]}
+    return cluster("narrow", "STATIC", [plan.side]) | {"circuit_breakers": breakers}
 
 
 def cluster(name, kind, addresses):

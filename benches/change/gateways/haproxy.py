@@ -16,7 +16,7 @@ class Haproxy(Running):
     settles = 6.0  # until then its `peers` wait to be taught, and teach nobody
     settings = (
         "`-W`, reload by `SIGUSR2`, `expose-fd listeners`; before each reload `show servers state` into a "
-        "`server-state-file`; the stick table of the rate limit kept by `peers`; `option idle-close-on-response`; "
+        "`server-state-file`; the stick table of the rate limit kept by `peers`; `maxconn` of a server, `timeout queue 100ms`; `option idle-close-on-response`; "
         "`option httpchk`, `inter 1s fall 3 rise 2`; `option redispatch`; a name by `server-template` of "
         f"{SLOTS} with `resolvers`, `hold valid 1s`, the rest of `hold` at its defaults"
     )
@@ -71,6 +71,7 @@ frontend web
   acl limited path_beg /limited
   http-request track-sc0 src table clients if limited
   http-request deny deny_status 429 if limited {{ sc_http_req_rate(0) gt {plan.burst} }}
+  use_backend held if {{ path_beg /held }}
   use_backend chat if {{ path_beg /chat }}
   use_backend other if {{ path_beg /other }}
   default_backend app
@@ -79,6 +80,9 @@ backend app
   option httpchk GET /health
 {servers}backend chat
   server side {plan.side}
+backend held
+  timeout queue 100ms
+  server side {plan.side} maxconn {plan.places}
 backend other
   http-response set-header {MOVED} {plan.version}
   server side {plan.side}

@@ -12,7 +12,7 @@ from .running import Running
 class Nginx(Running):
     name = "nginx"
     settings = (
-        "`reload`; `limit_req` with `nodelay`; passive checks alone (`max_fails=3 fail_timeout=30s`, "
+        "`reload`; `limit_req` with `nodelay`; `limit_conn` in a zone; passive checks alone (`max_fails=3 fail_timeout=30s`, "
         "`proxy_next_upstream error timeout http_503`), since active ones are not in the free version; "
         "`keepalive 32`; a name is followed by `resolver` and a variable in `proxy_pass`, which has no `upstream`; "
         "HTTP/2 on a port of its own"
@@ -51,6 +51,7 @@ http {{
   access_log off;
 {paths}  limit_req_zone $binary_remote_addr zone=clients:1m rate={RATE}r/s;
   limit_req_status 429;
+  limit_conn_zone $server_port zone=held:1m;
 {service}  upstream side {{ server {plan.side}; keepalive 32; }}
   proxy_http_version 1.1;
   proxy_set_header Connection "";
@@ -59,6 +60,7 @@ http {{
     listen {self.http2} http2;
     location /work {{ {to_app} }}
     location /limited {{ limit_req zone=clients burst={plan.burst} nodelay; {to_app} }}
+    location /held {{ limit_conn held {plan.places}; proxy_pass http://side; }}
     location /chat {{
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_read_timeout 1h;
       proxy_pass http://side;

@@ -56,6 +56,15 @@ healthy_after = {UP_AFTER}
 [upstreams.side]
 endpoints = [{{ address = "{plan.side}" }}]
 
+[upstreams.narrow]
+endpoints = [{{ address = "{plan.side}" }}]
+concurrency = {{ mode = "fixed", limit = {plan.places}, queue = {{ max_waiting = 0 }} }}
+
+[[routes]]
+name = "held"
+path_prefix = "/held"
+upstream = "narrow"
+
 [[routes]]
 name = "work"
 path_prefix = "/work"

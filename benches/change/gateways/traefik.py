@@ -13,7 +13,7 @@ class Traefik(Running):
     version_of = ("version",)
     asks_system = True
     settings = (
-        "file provider with `watch` (it looks at changes each two seconds, its default); `rateLimit`; `healthCheck` "
+        "file provider with `watch` (it looks at changes each two seconds, its default); `rateLimit`; `inFlightReq`; `healthCheck` "
         "each second; `retry` of 2; a name stands in the server's URL, and Go's resolver asks what the system's "
         "`resolv.conf` names, here one of its own in a mount namespace"
     )
@@ -59,11 +59,13 @@ class Traefik(Running):
                     "work": router("/work", "app", "again"),
                     "limited": router("/limited", "app", "clients", "again"),
                     "chat": router("/chat", "side"),
+                    "held": router("/held", "side", "held"),
                     "other": router("/other", "side", "version"),
                 },
                 "middlewares": {
                     "again": {"retry": {"attempts": 2}},
                     "clients": {"rateLimit": {"average": RATE, "period": "1s", "burst": plan.burst}},
+                    "held": {"inFlightReq": {"amount": plan.places, "sourceCriterion": {"requestHost": True}}},
                     "version": {"headers": {"customResponseHeaders": {MOVED: str(plan.version)}}},
                 },
                 "services": {
