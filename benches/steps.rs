@@ -20,6 +20,7 @@ use tidegate::{
     config::{self, BalancePolicy},
     names::{EndpointId, Priority},
     route::{Head, Table, normalise},
+    telemetry::Events,
 };
 use tokio::{runtime::Builder, time::Instant};
 
@@ -83,7 +84,7 @@ fn steps(criterion: &mut Criterion) {
         .build()
         .expect("a runtime");
     let upstream = plan.upstreams.values().next().expect("an upstream");
-    let gate = Arc::new(Gate::new(&upstream.name, &upstream.concurrency));
+    let gate = Arc::new(Gate::new(&upstream.concurrency, Events::default()));
     let id = EndpointId::new(upstream.name.clone(), ([127, 0, 0, 1], 9).into());
     let only = Only(gate.lane(&id));
     let wish = Wish {

@@ -33,12 +33,13 @@ use super::{
 use crate::{
     config::{ConcurrencyMode, ConcurrencyPlan},
     fault::{Refusal, ShedReason},
-    names::{EndpointId, Priority, RouteName, UpstreamName},
+    names::{EndpointId, Priority, RouteName},
+    telemetry::{Events, LoadEvent},
 };
 
 /// The concurrency limits of one upstream, with its queue. Lives as long as the upstream's name does.
 pub struct Gate {
-    upstream: UpstreamName,
+    events: Events,
     core: Core<Wake>,
     lanes: Mutex<Lanes>,
     routes: Mutex<Routes>,
@@ -91,12 +92,12 @@ const SHEDDING: Duration = Duration::from_secs(1);
 impl Gate {
     /// A gate with nobody in flight. Its limits are learned only while [`Self::learn`] runs.
     #[must_use]
-    pub fn new(upstream: &UpstreamName, plan: &ConcurrencyPlan) -> Self {
+    pub fn new(plan: &ConcurrencyPlan, events: Events) -> Self {
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let gate = Self {
-            upstream: upstream.clone(),
+            events,
             core: Core::new(&plan.queue),
             lanes: Mutex::new(Lanes::new(plan.mode, wall)),
             routes: Mutex::default(),
@@ -279,7 +280,7 @@ impl Gate {
         let over = std::mem::take(&mut *self.over.lock());
         for lane in over {
             if let Some(moved) = lane.close(now) {
-                announce(&self.upstream, lane.id(), &moved);
+                self.events.tell(told(lane.id(), &moved));
             }
         }
         self.pump();
@@ -444,15 +445,14 @@ const fn capped(plan: &ConcurrencyPlan) -> (Option<u32>, bool) {
     (total, plan.shadow)
 }
 
-fn announce(upstream: &UpstreamName, endpoint: &EndpointId, moved: &Moved) {
-    tracing::info!(
-        upstream = upstream.as_str(),
-        endpoint = %endpoint.address,
-        from = moved.from,
-        to = moved.to,
-        because = moved.because.as_str(),
-        "concurrency limit moved"
-    );
+/// A move as it is told.
+fn told(endpoint: &EndpointId, moved: &Moved) -> LoadEvent {
+    LoadEvent::LimitMoved {
+        endpoint: endpoint.clone(),
+        from: moved.from,
+        to: moved.to,
+        because: moved.because.as_str(),
+    }
 }
 
 #[cfg(test)]

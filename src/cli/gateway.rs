@@ -136,7 +136,13 @@ impl Gateway {
         let keeper = ready.keep(Arc::new(fronts.clone()));
         let tasks = TaskTracker::new();
         tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
-        tasks.spawn(admission::watch(pressure.clone(), signals, stop.clone()));
+        let events = telemetry.events().clone();
+        tasks.spawn(admission::watch(
+            pressure.clone(),
+            signals,
+            events,
+            stop.clone(),
+        ));
         tasks.spawn(strain_listeners(pressure.subscribe(), strain, stop.clone()));
         let (status, source) = (keeper.handle.subscribe(), Arc::clone(&keeper.snapshot));
         tasks.spawn(follow_plan(status, source, pressure));

@@ -20,7 +20,7 @@ use crate::{
     admission::SystemSignals,
     config::{self, DrainPlan, Loaded, LogFormat, Plan},
     reload::Trigger,
-    telemetry::{LineFormat, init_logging},
+    telemetry::{LineFormat, ProcessEvent, init_logging},
 };
 
 /// The config file where none is named.
@@ -111,7 +111,8 @@ async fn serve(loaded: Loaded, file: PathBuf, activation: Activation) -> io::Res
             announce(name, address);
         }
     }
-    origin.past.ready(begin.sockets.taken()).await;
+    let events = gateway.telemetry().events();
+    origin.past.ready(begin.sockets.taken(), events).await;
     let status = gateway.reload().subscribe();
     notify.ready(&notify::in_words(&gateway.reload().status()));
     let process = Process {
@@ -216,8 +217,14 @@ impl Served for Process {
             Ok(handed) => upgrade::raise(&self.program, &handed, within).await,
             Err(why) => Err(why),
         };
-        if raised.is_err() {
-            self.gateway.resume();
+        let events = self.gateway.telemetry().events();
+        match &raised {
+            Ok(heir) => events.tell(ProcessEvent::HandedOver { pid: heir.pid }),
+            Err(why) => {
+                self.gateway.resume();
+                let why = why.to_string().into();
+                events.tell(ProcessEvent::UpgradeFailed { why });
+            }
         }
         raised.map(|heir| (heir.pid, heir))
     }

@@ -25,7 +25,8 @@ pub(super) trait Served {
     type Heir;
     /// Read the config again; several of these in a row may be one.
     fn reload(&self);
-    /// Start a process that takes over, and wait until it has: its id, and itself. Dropped, there is none.
+    /// Start a process that takes over, and wait until it has: its id, and itself. Tells how that ended. Dropped, there
+    /// is none.
     fn upgrade(&self) -> impl Future<Output = Result<(u32, Self::Heir), NotUpgraded>>;
     /// Not ready at once, then end as the config says, or without haste where there is an heir. Returns how much had to
     /// be cut.
@@ -124,12 +125,10 @@ where
             },
             upgraded = &mut upgrade => return match upgraded {
                 Ok((pid, heir)) => {
-                    tracing::info!(pid, "the new process serves; this one finishes what it has begun");
                     answer(asked, Ok(pid));
                     Attempt::Succeeded(heir)
                 }
                 Err(why) => {
-                    tracing::error!(%why, "no upgrade; this process goes on");
                     answer(asked, Err(why));
                     Attempt::Failed
                 }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     names::{EjectionCause, EndpointId},
-    telemetry::UpstreamHandles,
+    telemetry::{EndpointChange, EndpointEvent, UpstreamHandles},
 };
 
 /// An endpoint went out or came back.
@@ -29,7 +29,7 @@ pub enum Change {
     Returned,
 }
 
-/// Logs `change`, and counts it where it is an ejection. Called by whoever got the change, once. `why` is how the
+/// Tells of `change`, and counts it where it is an ejection. Called by whoever got the change, once. `why` is how the
 /// endpoint stands now, in a sentence.
 pub fn announce(
     change: Change,
@@ -37,15 +37,20 @@ pub fn announce(
     why: &dyn fmt::Display,
     handles: &UpstreamHandles,
 ) {
-    match change {
-        Change::Up => tracing::info!(%endpoint, %why, "endpoint passes its checks again"),
-        Change::Down => tracing::warn!(%endpoint, %why, "endpoint fails its checks"),
-        Change::Degraded => tracing::warn!(%endpoint, %why, "endpoint says that it is degraded"),
-        Change::Recovered => tracing::info!(%endpoint, %why, "endpoint is no longer degraded"),
+    let change = match change {
+        Change::Up => EndpointChange::Up {},
+        Change::Down => EndpointChange::Down {},
+        Change::Degraded => EndpointChange::Degraded {},
+        Change::Recovered => EndpointChange::Recovered {},
         Change::Ejected { cause, for_ } => {
             handles.ejected(cause);
-            tracing::warn!(%endpoint, because = %cause, for_ = ?for_, %why, "endpoint ejected");
+            EndpointChange::Ejected { cause, for_ }
         }
-        Change::Returned => tracing::info!(%endpoint, %why, "ejection is over"),
-    }
+        Change::Returned => EndpointChange::Returned {},
+    };
+    handles.events().tell(EndpointEvent {
+        endpoint: endpoint.clone(),
+        change,
+        why: why.to_string().into(),
+    });
 }

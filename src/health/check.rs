@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::HealthPlan,
     names::{Chance, EndpointId},
-    telemetry::{CheckResult, UpstreamHandles},
+    telemetry::{CheckResult, UpstreamEvent, UpstreamHandles},
 };
 
 /// First checks are spread over this, or over `interval` where that is shorter.
@@ -80,7 +80,7 @@ pub async fn watch<P: Probe>(
         put_off = late > LATE && !put_off;
         if put_off {
             watched.handles.checked(CheckResult::Postponed);
-            watched.notice.tell(late, now);
+            watched.notice.tell(late, now, watched.handles.events());
             next = now + spread();
             continue;
         }
@@ -123,7 +123,7 @@ async fn check_once<P: Probe>(
             tracing::debug!(endpoint = %watched.endpoint, why = %failure, lost_ms = lost.as_millis(), "a check proves nothing");
             watched.handles.checked(CheckResult::Inconclusive);
             if !failure.is_our_own() {
-                watched.notice.tell(lost, now);
+                watched.notice.tell(lost, now, watched.handles.events());
             }
             return Proof::Missing;
         }
@@ -153,13 +153,15 @@ fn doubt(change: Change, watched: Watched<'_>, why: Option<&str>, now: Instant) 
         Change::Up => watched.consensus.rose(watched.endpoint),
         Change::Down => {
             if let Some(all) = watched.consensus.fell(watched.endpoint, watched.plan, now) {
-                tracing::error!(
-                    upstream = %watched.endpoint.upstream,
-                    endpoints = all.endpoints,
-                    within_ms = u64::try_from(all.within.as_millis()).unwrap_or(u64::MAX),
-                    why = why.unwrap_or_default(),
-                    "health check suspicious: every endpoint failed it at about the same time"
-                );
+                watched
+                    .handles
+                    .events()
+                    .tell(UpstreamEvent::ChecksSuspicious {
+                        upstream: watched.endpoint.upstream.clone(),
+                        endpoints: all.endpoints,
+                        within_ms: u64::try_from(all.within.as_millis()).unwrap_or(u64::MAX),
+                        why: why.unwrap_or_default().into(),
+                    });
             }
         }
         _ => {}

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{CheckFailure, Passed};
+use crate::telemetry::{Events, ProcessEvent};
 
 /// A check that would begin so much later than it was due is put off a little: all others woke with it.
 pub(super) const LATE: Duration = Duration::from_millis(250);
@@ -22,7 +23,7 @@ const TICK: Duration = Duration::from_millis(100);
 const TICKS: u32 = 8;
 /// What every tick may be late: a busy machine's common lateness.
 const SLACK: Duration = Duration::from_millis(20);
-/// The log tells of standstills so often at most.
+/// It is told of standstills so often at most.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// How a check ended, as far as it is to be believed.
@@ -34,7 +35,7 @@ pub(super) enum Judged {
     Inconclusive(CheckFailure),
 }
 
-/// Tells the log that checks prove nothing at the moment: once a minute, whoever finds out.
+/// Tells that checks prove nothing at the moment: once a minute, whoever finds out.
 #[derive(Debug, Default)]
 pub struct StandstillNotice {
     told: Mutex<Option<Instant>>,
@@ -100,16 +101,15 @@ pub(super) async fn timed(
 
 impl StandstillNotice {
     /// Says that the checks of `what` prove nothing, unless that was said less than a minute ago.
-    pub(super) fn tell(&self, late: Duration, now: Instant) -> bool {
+    pub(super) fn tell(&self, late: Duration, now: Instant, events: &Events) -> bool {
         let mut told = self.told.lock();
         if told.is_some_and(|at| now.saturating_duration_since(at) < TELL_EVERY) {
             return false;
         }
         *told = Some(now);
-        tracing::warn!(
-            late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
-            "this process stood still: health checks that fail meanwhile are not counted"
-        );
+        events.tell(ProcessEvent::StoodStill {
+            late_ms: u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+        });
         true
     }
 }

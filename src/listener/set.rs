@@ -25,7 +25,11 @@ use super::{
     leave::{Backlog, Pace},
     server::Listener,
 };
-use crate::{config::ListenerPlan, names::ListenerName, telemetry::Telemetry};
+use crate::{
+    config::ListenerPlan,
+    names::ListenerName,
+    telemetry::{ProcessEvent, Telemetry},
+};
 
 /// The share of the time of a drain in which the connections of a listener that goes have their turns. The rest is for
 /// what still runs then.
@@ -154,7 +158,7 @@ impl Listeners {
         if all.ended {
             return Vec::new();
         }
-        let (mut running, mut news) = (Vec::new(), Vec::new());
+        let (mut running, mut news, mut came) = (Vec::new(), Vec::new(), Vec::new());
         for step in change.steps {
             match step {
                 Step::Stays {
@@ -172,7 +176,9 @@ impl Listeners {
                 }
                 Step::Comes(fresh) => {
                     let listener = Arc::new(open(fresh));
-                    news.push(listener.seen());
+                    let seen = listener.seen();
+                    came.push(seen.clone());
+                    news.push(seen);
                     running.push(listener);
                 }
             }
@@ -183,16 +189,24 @@ impl Listeners {
             all.leaving.push(Arc::clone(&listener));
             self.drains.spawn(self.clone().let_go(listener, drain));
         }
+        drop(all);
+        for Seen { name, address, .. } in came {
+            let listener = name;
+            let opened = ProcessEvent::ListenerAdded { listener, address };
+            self.telemetry.events().tell(opened);
+        }
         news
     }
 
     /// Drains a listener that is not in the config any more, and forgets it.
     async fn let_go(self, listener: Arc<Listener>, drain: Duration) {
         let seen = listener.seen();
-        tracing::info!(
-            listener = %seen.name, address = %seen.address, connections = listener.connections(),
-            within_ms = drain.as_millis(), "a listener left the config; its connections drain"
-        );
+        self.telemetry.events().tell(ProcessEvent::ListenerRemoved {
+            listener: seen.name.clone(),
+            address: seen.address,
+            connections: listener.connections(),
+            within_ms: u64::try_from(drain.as_millis()).unwrap_or(u64::MAX),
+        });
         let pace = Pace::Spread {
             within: drain.mul_f64(SPREAD),
         };

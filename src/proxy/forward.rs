@@ -199,8 +199,8 @@ pub(super) async fn admit(
                 trail.handles().shadow_shed(reason);
             }
             trail.handles().admitted();
-            let (name, seats) = (&upstream.plan.name, &upstream.seats);
-            upstream.spill.admitted(name, seats, permit.seat());
+            let (handles, seats) = (&upstream.handles, &upstream.seats);
+            upstream.spill.admitted(handles, seats, permit.seat());
             Ok(Held::new(permit, upstream))
         }
         Err(denied) => {

@@ -131,10 +131,10 @@ fn rise(before: Ended, after: Ended) -> Option<(f64, f64)> {
 impl Finding {
     /// The route that fails; `none` where requests find none any more.
     #[must_use]
-    pub fn route(&self) -> &str {
+    pub const fn route(&self) -> Option<&RouteName> {
         match &self.of {
-            Suspect::Route(route) => route.as_str(),
-            Suspect::Lost => "none",
+            Suspect::Route(route) => Some(route),
+            Suspect::Lost => None,
         }
     }
 }
@@ -197,7 +197,7 @@ mod tests {
         let touched = ["shop", "new"].map(RouteName::from);
         let touched = Touched::Routes(touched.into());
         judge(&PLAN, &touched, &counts(before), &counts(after))
-            .map(|finding| finding.route().to_owned())
+            .map(|finding| finding.route().map_or("none", RouteName::as_str).to_owned())
     }
 
     type Case = (

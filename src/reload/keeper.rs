@@ -1,5 +1,6 @@
 //! The task that owns the live state and makes every snapshot.
 
+mod applied;
 mod carry;
 mod named;
 mod probation;
@@ -35,9 +36,9 @@ use super::{
     traffic::Traffic,
 };
 use crate::{
-    config::{self, ConfigHash, Diagnostics, Files, Loaded},
+    config::{self, ConfigHash, Diagnostics, Diff, Files, Loaded},
     snapshot::{ConfigFacts, Ground, Snapshot},
-    telemetry::Telemetry,
+    telemetry::{ConfigEvent, Telemetry},
 };
 
 /// How often connections that rested too long are let go, and traffic is looked at.
@@ -62,6 +63,8 @@ pub struct Keeper {
     traffic: Arc<Traffic>,
     /// What is watched since the last reload.
     probation: Option<Probation>,
+    /// What came into force and was not told yet.
+    put: Option<ConfigEvent>,
     /// The config that was taken back last.
     doubted: Option<ConfigHash>,
     /// What the file was at the last look.
@@ -347,7 +350,9 @@ impl Keeper {
         if before.files.troubles != self.running.files.troubles {
             self.tell_troubles();
         }
-        self.probation = self.begin_probation(before, trigger);
+        let diff = Diff::between(&before, &self.running);
+        self.put = Some(applied::of(&self.running, revision, trigger, &diff));
+        self.probation = self.begin_probation(before, diff.touches, trigger);
     }
 
     /// Builds the next snapshot and stores it: the one place that does.
@@ -363,19 +368,29 @@ impl Keeper {
             .send_modify(|history| what(Arc::make_mut(history)));
     }
 
-    fn tell(&self, trigger: Trigger, verdict: Verdict) {
+    fn tell(&mut self, trigger: Trigger, verdict: Verdict) {
         let config = self.snapshot.load().config.clone();
         let result = verdict.result();
         self.telemetry.reloaded(result);
+        let put = self.put.take();
+        let was_put = put.is_some();
+        if let Some(applied) = put {
+            self.telemetry.events().tell(applied);
+        }
         match verdict.errors() {
+            None if was_put => {}
             None => tracing::info!(
-                hash = %config.hash, revision = config.revision, ?trigger, result = result.as_str(), "config read"
+                hash = %config.hash, revision = config.revision, trigger = trigger.as_str(),
+                result = result.as_str(), "config read"
             ),
             Some(errors) => {
-                tracing::error!(
-                    running = %config.hash, revision = config.revision, ?trigger, line = verdict.error_line(),
-                    "config rejected; the running one stays in force\n{errors}"
-                );
+                self.telemetry.events().tell(ConfigEvent::Rejected {
+                    running: config.hash.to_string().into(),
+                    revision: config.revision,
+                    trigger: trigger.as_str(),
+                    line: verdict.error_line(),
+                    why: errors.as_str().into(),
+                });
                 if trigger != Trigger::Guard {
                     let hash = self.seen.hash.as_ref();
                     self.note(|history| {
@@ -438,6 +453,7 @@ impl Ready {
             history: self.history,
             traffic: Arc::clone(&self.handle.traffic),
             probation: None,
+            put: None,
             doubted: None,
             seen: self.seen,
             system,

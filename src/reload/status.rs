@@ -64,6 +64,26 @@ pub enum Verdict {
     TakenBack(String),
 }
 
+// === impl Trigger ===
+
+impl Trigger {
+    /// The word in logs, events and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::File => "file",
+            Self::Poll => "poll",
+            Self::Signal => "signal",
+            Self::Api => "api",
+            Self::Rollback => "rollback",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+// === impl Verdict ===
+
 impl Verdict {
     /// The same in the words of metrics, logs and the API.
     #[must_use]

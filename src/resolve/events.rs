@@ -1,14 +1,11 @@
-//! What happens to a name, told to the log and counted.
+//! What happens to a name, told and counted.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use super::{Answer, AnswerState, Host, MAX_ADDRESSES, Why, held::Step};
-use crate::telemetry::UpstreamHandles;
+use crate::telemetry::{self, Few, NameChange, UpstreamHandles};
 
-/// How many addresses a log line shows.
-const SHOWN: usize = 8;
-
-/// Something that happened to a name. [`emit`](Self::emit) has the log line and the count together.
+/// Something that happened to a name. [`emit`](Self::emit) tells and counts it.
 #[derive(Debug)]
 pub(super) enum NameEvent<'a> {
     /// It stands for other hosts, or they for something else.
@@ -79,47 +76,55 @@ fn not_in<'a>(those: &Answer, of: &'a Answer) -> Vec<&'a Host> {
 // === impl NameEvent ===
 
 impl NameEvent<'_> {
-    /// Tells the log, and counts it for every upstream that uses the name.
+    /// Tells of it, and counts it for every upstream that uses the name.
     pub(super) fn emit(self, name: &str, handles: &[Arc<UpstreamHandles>]) {
         for handle in handles {
             handle.name_event(self.word());
         }
+        let Some(first) = handles.first() else {
+            return; // nobody uses it
+        };
+        let users = handles.iter().map(|handle| handle.upstream().clone());
+        first.events().tell(telemetry::NameEvent {
+            name: name.into(),
+            upstreams: users.collect(),
+            change: self.told(),
+        });
+    }
+
+    /// The same as it is told.
+    fn told(self) -> NameChange {
         match self {
             Self::Changed {
                 count,
                 added,
                 removed,
-            } => tracing::info!(
-                name, count, added = %List(&added), removed = %List(&removed), "addresses changed"
-            ),
-            Self::Recovered => tracing::info!(name, "name resolves again"),
-            Self::Stale(why) => {
-                tracing::warn!(name, %why, "lookups fail; the last good answer serves on");
-            }
+            } => NameChange::Changed {
+                count,
+                added: Few::of(&added),
+                removed: Few::of(&removed),
+            },
+            Self::Recovered => NameChange::Recovered {},
+            Self::Stale(why) => NameChange::Failing {
+                why: why.as_str(),
+                serves: true,
+            },
+            Self::Unresolved(why) => NameChange::Failing {
+                why: why.as_str(),
+                serves: false,
+            },
             Self::Expired(why @ (Why::NotFound | Why::Empty)) => {
-                tracing::error!(name, %why, "the name is gone, and has no addresses any more");
+                NameChange::Gone { why: why.as_str() }
             }
-            Self::Expired(why) => tracing::error!(
-                name, %why, "lookups fail for too long; the name has no addresses any more"
-            ),
-            Self::Unresolved(why) => tracing::error!(name, %why, "name does not resolve"),
-            Self::Held { kept } => tracing::warn!(
-                name,
-                kept,
-                "an answer drops most of the addresses; they are kept until it is confirmed"
-            ),
-            Self::Refused(addresses) => tracing::warn!(
-                name, addresses = %List(addresses),
-                "name has addresses that it may not have; `allow_addresses` lets them through"
-            ),
-            Self::TooMany { left_out } => {
-                tracing::warn!(
-                    name,
-                    left_out,
-                    most = MAX_ADDRESSES,
-                    "name has too many addresses"
-                );
-            }
+            Self::Expired(why) => NameChange::Expired { why: why.as_str() },
+            Self::Held { kept } => NameChange::Held { kept },
+            Self::Refused(addresses) => NameChange::Refused {
+                addresses: Few::of(addresses),
+            },
+            Self::TooMany { left_out } => NameChange::TooMany {
+                left_out,
+                most: MAX_ADDRESSES,
+            },
         }
     }
 
@@ -134,22 +139,6 @@ impl NameEvent<'_> {
             Self::Held { .. } => "held",
             Self::Refused(_) => "refused",
             Self::TooMany { .. } => "too_many",
-        }
-    }
-}
-
-/// The first few of a list, for a log line.
-struct List<'a, T>(&'a [T]);
-
-impl<T: fmt::Display> fmt::Display for List<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, item) in self.0.iter().take(SHOWN).enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{item}")?;
-        }
-        match self.0.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
         }
     }
 }

@@ -87,7 +87,7 @@ impl Gates {
         let print = files.print_of(&plan.name);
         let (tasks, before) = (&self.tasks, &mut self.before);
         let entry = self.of.entry(plan.name.clone()).or_insert_with(|| {
-            let gate = Arc::new(Gate::new(&plan.name, &plan.concurrency));
+            let gate = Arc::new(Gate::new(&plan.concurrency, handles.events().clone()));
             before.hand_to(&gate, &plan.name, now);
             let stop = CancellationToken::new();
             tasks.spawn(Arc::clone(&gate).learn(stop.clone()));

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::time::Instant;
 
 use crate::{
-    names::UpstreamName,
     pool::{GroupView, Seats},
+    telemetry::{UpstreamEvent, UpstreamHandles},
 };
 
 /// See the module. Kept by the upstream's name.
@@ -18,7 +18,7 @@ pub struct Spill {
 
 /// What is to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SpillEvent {
+enum SpillTurn {
     /// The first group cannot take all: others get some of the traffic, or all.
     Began,
     /// The first group takes all again.
@@ -28,34 +28,35 @@ enum SpillEvent {
 // === impl Spill ===
 
 impl Spill {
-    /// A request got a place at `seat`. Where with it traffic begins to go to another group, or is back, the log is
+    /// A request got a place at `seat`. Where with it traffic begins to go to another group, or is back, it is
     /// told: once for all requests. Costs one load where the first group takes all.
-    pub fn admitted(&self, upstream: &UpstreamName, seats: &Seats, seat: usize) {
+    pub fn admitted(&self, handles: &UpstreamHandles, seats: &Seats, seat: usize) {
         let Some(group) = seats.get(seat).map(|seat| seat.group) else {
             return;
         };
         let now = Instant::now();
-        match self.turns(group, || seats.traffic_of(0, now) >= 1.0) {
-            Some(SpillEvent::Began) => {
-                let shares = shares(&seats.group_views(now));
-                tracing::warn!(%upstream, shares, "the first group cannot take all: traffic goes to others");
-            }
-            Some(SpillEvent::Over) => {
-                tracing::info!(%upstream, "all traffic is back at the first group");
-            }
-            None => {}
-        }
+        let Some(turn) = self.turns(group, || seats.traffic_of(0, now) >= 1.0) else {
+            return;
+        };
+        let upstream = handles.upstream().clone();
+        handles.events().tell(match turn {
+            SpillTurn::Began => UpstreamEvent::SpillBegan {
+                upstream,
+                shares: shares(&seats.group_views(now)).into(),
+            },
+            SpillTurn::Over => UpstreamEvent::SpillEnded { upstream },
+        });
     }
 
     /// A request goes to `group`; `is_back` says whether the first takes all.
-    fn turns(&self, group: usize, is_back: impl FnOnce() -> bool) -> Option<SpillEvent> {
+    fn turns(&self, group: usize, is_back: impl FnOnce() -> bool) -> Option<SpillTurn> {
         let elsewhere = self.elsewhere.load(Relaxed);
         if group == 0 {
             let over = elsewhere && is_back() && self.elsewhere.swap(false, Relaxed);
-            return over.then_some(SpillEvent::Over);
+            return over.then_some(SpillTurn::Over);
         }
         let began = !elsewhere && !is_back() && !self.elsewhere.swap(true, Relaxed);
-        began.then_some(SpillEvent::Began)
+        began.then_some(SpillTurn::Began)
     }
 }
 
@@ -75,11 +76,11 @@ mod tests {
         let turns = |group, is_back| spill.turns(group, || is_back);
         assert_eq!(turns(0, true), None);
         assert_eq!(turns(1, true), None, "a straggler");
-        assert_eq!(turns(1, false), Some(SpillEvent::Began));
+        assert_eq!(turns(1, false), Some(SpillTurn::Began));
         assert_eq!(turns(2, false), None);
         assert_eq!(turns(0, false), None, "some of it is still elsewhere");
-        assert_eq!(turns(0, true), Some(SpillEvent::Over));
+        assert_eq!(turns(0, true), Some(SpillTurn::Over));
         assert_eq!(turns(0, true), None);
-        assert_eq!(turns(1, false), Some(SpillEvent::Began));
+        assert_eq!(turns(1, false), Some(SpillTurn::Began));
     }
 }

@@ -2,7 +2,12 @@
 
 use tokio::time::Instant;
 
-use crate::{config::UpstreamPlan, health, pool::Seats, telemetry::UpstreamHandles};
+use crate::{
+    config::UpstreamPlan,
+    health,
+    pool::Seats,
+    telemetry::{UpstreamEvent, UpstreamHandles},
+};
 
 /// Watches one upstream. It belongs to its name and outlives reloads.
 #[derive(Debug)]
@@ -45,34 +50,39 @@ impl Vigil {
             }
             None => forget_ejections(plan, seats, handles, now),
         }
-        self.panic(plan, seats.is_in_panic(now), seats, now);
+        self.panic(plan, seats, handles, now);
     }
 
-    fn panic(&mut self, plan: &UpstreamPlan, panics: bool, seats: &Seats, now: Instant) {
+    fn panic(
+        &mut self,
+        plan: &UpstreamPlan,
+        seats: &Seats,
+        handles: &UpstreamHandles,
+        now: Instant,
+    ) {
+        let panics = seats.is_in_panic(now);
         if std::mem::replace(&mut self.panics, panics) == panics {
             return;
         }
-        let upstream = plan.name.as_str();
+        let upstream = plan.name.clone();
         let endpoints = seats.as_slice();
         let able = endpoints.iter().map(|seat| &seat.endpoint.health);
         let able = able.filter(|health| health.can_serve(now)).count();
         let (all, threshold) = (endpoints.len(), plan.panic_threshold);
-        if panics {
-            tracing::warn!(
+        handles.events().tell(if panics {
+            UpstreamEvent::PanicBegan {
                 upstream,
                 able,
                 all,
                 threshold,
-                "upstream in panic: too few endpoints can serve, so all are used"
-            );
+            }
         } else {
-            tracing::info!(
+            UpstreamEvent::PanicEnded {
                 upstream,
                 able,
                 all,
-                "upstream out of panic: only endpoints that can serve are used"
-            );
-        }
+            }
+        });
     }
 }
 

@@ -150,6 +150,8 @@ catalogue! {
         "1 while the gateway says that it is ready.";
     PANICS = Counter "tidegate_panics_total" []
         "Panics caught while a request was handled.";
+    EVENTS = Counter "tidegate_events_total" ["kind"]
+        "Things that happened to the gateway as a whole, by kind, as the event stream tells them.";
     ACCESS_LOG_DROPPED = Counter "tidegate_access_log_dropped_total" []
         "Lines of the access log that were lost because its target was too slow or failed.";
 }

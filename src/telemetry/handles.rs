@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::names::{EjectionCause, ListenerName, Priority, RouteName, UpstreamName};
 
 use super::{
-    Cases,
+    Cases, Events,
     catalog::{self, Metric},
     recorder::Recorder,
     route::RouteHandles,
@@ -29,6 +29,7 @@ pub struct Telemetry {
     panics: Counter,
     access_dropped: Counter,
     cases: Cases,
+    events: Events,
 }
 
 type RouteKey = (Option<RouteName>, Option<UpstreamName>, Priority);
@@ -36,6 +37,8 @@ type RouteKey = (Option<RouteName>, Option<UpstreamName>, Priority);
 /// What is counted of one upstream.
 #[derive(Debug)]
 pub struct UpstreamHandles {
+    upstream: UpstreamName,
+    events: Events,
     retries: [Counter; 3],
     queue_wait: Histogram,
     queue_predicted: Histogram,
@@ -107,6 +110,7 @@ impl Telemetry {
             panics: recorder.counter(&catalog::PANICS, []),
             access_dropped: recorder.counter(&catalog::ACCESS_LOG_DROPPED, []),
             cases: Cases::new(),
+            events: Events::new(&recorder),
             recorder,
         })
     }
@@ -138,6 +142,8 @@ impl Telemetry {
         let name = upstream.as_str();
         let recorder = &self.recorder;
         Arc::new(UpstreamHandles {
+            upstream: upstream.clone(),
+            events: self.events.clone(),
             retries: RetryResult::ALL
                 .map(|result| recorder.counter(&catalog::RETRIES, [name, result.as_str()])),
             queue_wait: recorder.histogram(&catalog::QUEUE_WAIT, [name]),
@@ -175,6 +181,12 @@ impl Telemetry {
     #[must_use]
     pub fn cases(&self) -> &Cases {
         &self.cases
+    }
+
+    /// Where it is told what happens to this gateway.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// A panic was caught while a request was handled.
@@ -232,6 +244,18 @@ impl Telemetry {
 // === impl UpstreamHandles ===
 
 impl UpstreamHandles {
+    /// Whose they are.
+    #[must_use]
+    pub const fn upstream(&self) -> &UpstreamName {
+        &self.upstream
+    }
+
+    /// Where it is told what happens to it.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
+    }
+
     /// A retry ended, or was not made.
     pub fn retry(&self, result: RetryResult) {
         if let Some(counter) = self.retries.get(result as usize) {

@@ -4,12 +4,14 @@
 //! * [`Telemetry`] is one gateway's recorder. Handles are taken from it when a snapshot is built and sit in the
 //!   thing that they measure, so that a request formats nothing and looks nothing up.
 //! * [`Exposition`] writes, at each scrape, what has a life of its own: endpoints, limits, queues, the config.
+//! * [`Events`] tells what happened to the gateway as a whole: to the log, to a record, and to who listens.
 //! * [`Cases`] keeps requests that ended badly for who asks later.
 //! * [`AccessLog`] writes one line for each request, from a thread of its own, and never blocks a request.
 
 mod access;
 mod cases;
 pub mod catalog;
+mod events;
 mod exposition;
 mod fallback;
 mod handles;
@@ -22,6 +24,11 @@ mod timestamp;
 
 pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, Timings};
 pub use cases::{Case, Cases, Filter, Ill, Met, TimingsMs, Tried};
+pub use events::{
+    ConfigEvent, EndpointChange, EndpointEvent, Event, EventKind, Events, Few, IncidentEvent,
+    IncidentTold, LoadEvent, NameChange, NameEvent, Next, ProcessEvent, Severity, Subject,
+    Subscription, TouchedRoutes, UpstreamEvent, What,
+};
 pub use exposition::Exposition;
 pub use fallback::FallbackHandles;
 pub use handles::{

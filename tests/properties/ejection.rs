@@ -15,6 +15,7 @@ use tidegate::{
     names::{EndpointId, Priority},
     pool::{Registry, Seat, Seats},
     snapshot::Roster,
+    telemetry::Events,
 };
 use tokio::time::Instant;
 
@@ -98,7 +99,7 @@ impl World {
             queue,
             shadow: false,
         };
-        let gate = Arc::new(Gate::new(&"up".into(), &concurrency));
+        let gate = Arc::new(Gate::new(&concurrency, Events::default()));
         let ids = seats.as_slice().iter().map(|seat| &seat.endpoint.id);
         let lanes = ids.map(|id| gate.lane(id)).collect();
         let turn = Arc::new(Turns::default());

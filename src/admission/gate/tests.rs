@@ -75,7 +75,7 @@ fn gate(limit: u32, max_waiting: u32) -> Arc<Gate> {
 }
 
 fn started(plan: &ConcurrencyPlan) -> Arc<Gate> {
-    let gate = Arc::new(Gate::new(&"up".into(), plan));
+    let gate = Arc::new(Gate::new(plan, Events::default()));
     let picks = one(&gate);
     gate.follow(Arc::new(picks), &HashSet::from([&id(1)]));
     gate
@@ -677,7 +677,7 @@ impl Pick for Part {
 
 /// An upstream without limits whose one endpoint is on trial.
 fn on_trial() -> (Arc<Gate>, Part) {
-    let gate = Arc::new(Gate::new(&"up".into(), &plan(0, 4, 100)));
+    let gate = Arc::new(Gate::new(&plan(0, 4, 100), Events::default()));
     let tried = || Part(gate.lane(&id(1)), 0.0);
     gate.follow(Arc::new(tried()), &HashSet::from([&id(1)]));
     let picks = tried();

@@ -10,6 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Machine, Pressure, Readings, Signals, Step, lag::Lags};
+use crate::telemetry::{Events, LoadEvent};
 
 /// How often everything is read.
 const EVERY: Duration = Duration::from_millis(250);
@@ -17,15 +18,17 @@ const EVERY: Duration = Duration::from_millis(250);
 /// Reads `signals` four times a second, measures the runtime's lag, and keeps the level of `pressure`, until `stop`.
 ///
 /// Files are read on a blocking thread, one reading at a time. One that has not come by the next tick makes what
-/// it would have told unknown until it comes; the lag is measured all the same. While the plan says that the
+/// it would have told unknown until it comes; the lag is measured all the same. Steps go to `events`. While the plan says that the
 /// process does not look after itself, nothing is read and the level is 0.
 pub async fn watch(
     pressure: Arc<Pressure>,
     signals: impl Signals + 'static,
+    events: Events,
     stop: CancellationToken,
 ) {
     let mut watcher = Watcher {
         pressure,
+        events,
         signals: Arc::new(Mutex::new(signals)),
         machine: Machine::default(),
         lags: Lags::default(),
@@ -47,6 +50,7 @@ pub async fn watch(
 /// What the loop keeps between two turns.
 struct Watcher<S> {
     pressure: Arc<Pressure>,
+    events: Events,
     signals: Arc<Mutex<S>>,
     machine: Machine,
     lags: Lags,
@@ -85,7 +89,7 @@ impl<S: Signals + 'static> Watcher<S> {
         let step = self.machine.observe(&self.read, now);
         self.pressure.set(self.machine.level(), self.read);
         if let Some(step) = step {
-            announce(&step);
+            self.events.tell(told(&step));
         }
     }
 }
@@ -103,16 +107,14 @@ async fn finished(reading: &mut Option<JoinHandle<Readings>>) -> Readings {
     read
 }
 
-/// Tells of a step.
-fn announce(step: &Step) {
-    let (from, to) = (step.from.number(), step.to.number());
-    let signal = step.because.map_or("none", |(signal, _)| signal.as_str());
-    let value = step.because.map_or(0.0, |(_, value)| value);
-    let now = step.to.as_str();
-    if step.to > step.from {
-        tracing::warn!(from, to, signal, value, now, "pressure rises");
-    } else {
-        tracing::info!(from, to, signal, value, now, "pressure falls");
+/// A step as it is told.
+fn told(step: &Step) -> LoadEvent {
+    LoadEvent::Pressure {
+        from: step.from.number(),
+        to: step.to.number(),
+        signal: step.because.map_or("none", |(signal, _)| signal.as_str()),
+        value: step.because.map_or(0.0, |(_, value)| value),
+        now: step.to.as_str(),
     }
 }
 

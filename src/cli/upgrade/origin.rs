@@ -20,6 +20,7 @@ use super::link::{Link, Word};
 use crate::{
     listener::{Inherited, Unwanted},
     reload::Learned,
+    telemetry::{Events, ProcessEvent},
 };
 
 /// Says that standard input is the conversation with this process, the parent.
@@ -121,7 +122,7 @@ impl Origin {
 
 impl Past {
     /// Says that this process serves, on these of its sockets, and waits until it is on its own.
-    pub(in crate::cli) async fn ready(self, kept: &[String]) {
+    pub(in crate::cli) async fn ready(self, kept: &[String], events: &Events) {
         let Some(link) = self.0 else {
             return;
         };
@@ -136,7 +137,7 @@ impl Past {
             Err(io::Error::from(io::ErrorKind::UnexpectedEof))
         };
         if let Ok(Ok(())) = timeout(LAST_WORD, told).await {
-            tracing::info!("took over from the process before");
+            events.tell(ProcessEvent::TookOver {});
         } else {
             // It serves already, and whoever wants it to end kills it.
             tracing::warn!("the process before went without a word; this one serves alone");

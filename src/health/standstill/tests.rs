@@ -121,7 +121,7 @@ fn a_machine_that_slept_is_seen_by_the_clock_on_the_wall() {
 #[test]
 fn a_standstill_is_told_once_a_minute_whoever_finds_it() {
     let (notice, now) = (StandstillNotice::default(), Instant::now());
-    assert!(notice.tell(LONG, now));
-    assert!(!notice.tell(LONG, now + TELL_EVERY / 2));
-    assert!(notice.tell(LONG, now + TELL_EVERY));
+    assert!(notice.tell(LONG, now, &Events::default()));
+    assert!(!notice.tell(LONG, now + TELL_EVERY / 2, &Events::default()));
+    assert!(notice.tell(LONG, now + TELL_EVERY, &Events::default()));
 }

@@ -23,8 +23,8 @@ impl Keeper {
         } = order;
         let answer = self.apply(text, &asked, try_it).await;
         if let Err(refused) = &answer {
-            let trigger = asked.trigger();
-            tracing::warn!(?trigger, "a config was not applied: {refused}");
+            let trigger = asked.trigger().as_str();
+            tracing::warn!(trigger, "a config was not applied: {refused}");
         }
         drop(reply.send(answer));
     }

@@ -2,6 +2,7 @@
 //! each for itself: one that is wrong stays what it was, and the others go on.
 
 use super::Keeper;
+use crate::telemetry::ConfigEvent;
 
 impl Keeper {
     /// Puts what the named files hold into force, where it has changed. That is no new config: no revision, and no entry
@@ -27,17 +28,19 @@ impl Keeper {
         };
         self.swap(self.snapshot.load().config.clone());
         sockets.make();
-        tracing::info!("files that the config names have changed");
+        let wrong = self.running.files.troubles.len();
+        let events = self.telemetry.events();
+        events.tell(ConfigEvent::FilesChanged { wrong });
         self.tell_troubles();
     }
 
     /// Says which named files are wrong, while what they held before stays in force.
     pub(super) fn tell_troubles(&self) {
         for trouble in &self.running.files.troubles {
-            tracing::warn!(
-                file = %trouble.file.display(), why = trouble.why,
-                "a file is wrong; what it held before stays in force"
-            );
+            self.telemetry.events().tell(ConfigEvent::FileWrong {
+                file: trouble.file.display().to_string().into(),
+                why: trouble.why.as_str().into(),
+            });
         }
     }
 }

@@ -6,13 +6,14 @@ use tokio::time::Instant;
 
 use super::{Keeper, carry};
 use crate::{
-    config::{ConfigHash, Diff, GuardPlan, Loaded, Touched},
+    config::{ConfigHash, GuardPlan, Loaded, Touched},
     reload::{
         Trigger, Verdict,
         guard::{self, Finding},
         order::Holds,
         traffic::Counts,
     },
+    telemetry::ConfigEvent,
 };
 
 /// See the module.
@@ -44,6 +45,7 @@ impl Keeper {
     pub(super) fn begin_probation(
         &mut self,
         previous: Loaded,
+        touched: Touched,
         trigger: Trigger,
     ) -> Option<Probation> {
         let again = self.doubted.take_if(|hash| *hash == self.running.hash);
@@ -54,7 +56,7 @@ impl Keeper {
         Some(Probation {
             plan,
             until: Instant::now() + plan.window,
-            touched: Diff::between(&previous, &self.running).touches,
+            touched,
             before: self.traffic.last_minute(),
             start: self.traffic.totals(),
             previous,
@@ -101,11 +103,16 @@ impl Keeper {
         let (good, written) = (previous.hash.clone(), self.write_back(text, &bad).await);
         self.put_into_force(previous, sockets, Trigger::Guard);
         self.telemetry.rolled_back();
-        tracing::warn!(
-            %bad, back = %good, route = finding.route(), before = finding.before, after = finding.after,
-            requests = finding.requests, file = written.as_ref().err(),
-            "config taken back: {why}"
-        );
+        self.telemetry.events().tell(ConfigEvent::TakenBack {
+            bad: bad.to_string().into(),
+            back: good.to_string().into(),
+            route: finding.route().cloned(),
+            before: finding.before,
+            after: finding.after,
+            requests: finding.requests,
+            file: written.as_ref().err().map(|why| why.as_str().into()),
+            why: why.as_str().into(),
+        });
         let verdict = match written {
             Ok(()) => Verdict::Applied,
             Err(_) => Verdict::TakenBack(why),

@@ -16,6 +16,7 @@ use tidegate::{
     config::{ConcurrencyMode, ConcurrencyPlan, QueuePlan, Stretch},
     fault::ShedReason,
     names::{EndpointId, Priority},
+    telemetry::Events,
 };
 use tokio::time::Instant;
 
@@ -57,7 +58,7 @@ fn only() -> EndpointId {
 }
 
 fn gate(plan: &ConcurrencyPlan) -> Arc<Gate> {
-    let gate = Arc::new(Gate::new(&"up".into(), plan));
+    let gate = Arc::new(Gate::new(plan, Events::default()));
     let picks = Only(gate.lane(&only()));
     gate.follow(Arc::new(picks), &HashSet::from([&only()]));
     gate

@@ -36,7 +36,12 @@ impl Running {
     fn start(plan: PressurePlan) -> Self {
         let (pressure, said) = (Pressure::new(plan), Said::default());
         let stop = CancellationToken::new();
-        let watching = watch(Arc::clone(&pressure), said.clone(), stop.clone());
+        let watching = watch(
+            Arc::clone(&pressure),
+            said.clone(),
+            Events::default(),
+            stop.clone(),
+        );
         Self {
             pressure,
             said,
@@ -113,7 +118,12 @@ async fn a_reading_that_panics_makes_its_signals_unknown_and_ends_nothing() {
     }
     let (pressure, stop) = (Pressure::new(ON), CancellationToken::new());
     let mut level = pressure.subscribe();
-    let task = tokio::spawn(watch(Arc::clone(&pressure), Once(true), stop.clone()));
+    let task = tokio::spawn(watch(
+        Arc::clone(&pressure),
+        Once(true),
+        Events::default(),
+        stop.clone(),
+    ));
     level
         .wait_for(|level| *level == Level::ShedLow)
         .await
