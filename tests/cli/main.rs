@@ -1,6 +1,8 @@
 //! The built binary: what it says, where, and with which exit code.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod secrets;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
