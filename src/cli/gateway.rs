@@ -2,6 +2,7 @@
 
 mod fronts;
 mod hand_over;
+mod outlets;
 
 use std::{
     io,
@@ -20,16 +21,19 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use self::fronts::{Fronts, House};
+use self::{
+    fronts::{Fronts, House},
+    outlets::{Outlets, access_log},
+};
 use crate::{
     admin::{Admin, Live, Readiness, Token, UpgradeAsks},
     admission::{self, Level, Pressure, Signals, SystemSignals},
-    config::{AccessTarget, Loaded, LogFormat, LogPlan},
+    config::{Loaded, LogFormat},
     listener::{Inherited, Strain, Unwanted},
     proxy::Entrance,
     reload::{self, Keeper, Learned},
     snapshot::Snapshot,
-    telemetry::{AccessLog, AccessTo, LineFormat, Telemetry},
+    telemetry::{AccessLog, LineFormat, OwnLog, Telemetry},
 };
 
 /// A running gateway. Dropped, it ends without a drain.
@@ -52,6 +56,8 @@ pub struct Begin {
     pub learned: Option<Learned>,
     /// Where the API asks for a newer binary; `None`: it cannot.
     pub upgrades: Option<UpgradeAsks>,
+    /// The log of the process, where it is to follow the config.
+    pub log: Option<OwnLog>,
 }
 
 /// How often histograms are folded.
@@ -95,7 +101,7 @@ impl Gateway {
         signals: impl Signals + 'static,
     ) -> io::Result<Self> {
         let telemetry = Telemetry::new();
-        let access = Arc::new(access_log(&loaded.plan.log, &telemetry)?);
+        let access = Arc::new(access_log(&loaded.plan.log, &telemetry).map_err(io::Error::other)?);
         let fronts = Fronts::new(&telemetry);
         let first = fronts.bind(&loaded, &mut begin.sockets)?;
         let learned = begin.learned.take();
@@ -121,19 +127,15 @@ impl Gateway {
             doors: Arc::new(fronts.clone()),
             started_at: SystemTime::now(),
         };
+        let upgrades = begin.upgrades.clone();
         let house = House {
             entrance,
             strain: asked,
-            pages: pages(
-                live,
-                &telemetry,
-                &ready.handle,
-                &streams,
-                begin.upgrades.clone(),
-            ),
+            pages: pages(live, &telemetry, &ready.handle, &streams, upgrades),
         };
         fronts.open(house, first);
-        let keeper = ready.keep(Arc::new(fronts.clone()));
+        let outlets = Outlets::new(&fronts, &access, begin.log.take());
+        let keeper = ready.keep(Arc::new(outlets));
         let tasks = TaskTracker::new();
         tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
         let events = telemetry.events().clone();
@@ -220,6 +222,7 @@ impl Default for Begin {
             sockets: Inherited::none(Unwanted::Closed),
             learned: None,
             upgrades: None,
+            log: None,
         }
     }
 }
@@ -290,15 +293,6 @@ async fn upkeep(telemetry: Arc<Telemetry>, stop: CancellationToken) {
             _ = tick.tick() => telemetry.upkeep(),
         }
     }
-}
-
-fn access_log(plan: &LogPlan, telemetry: &Telemetry) -> io::Result<AccessLog> {
-    let to = match &plan.access {
-        AccessTarget::Stdout => AccessTo::Stdout,
-        AccessTarget::Off => AccessTo::Off,
-        AccessTarget::File(path) => AccessTo::File(path.clone()),
-    };
-    AccessLog::start(to, line_format(plan.format), telemetry).map_err(io::Error::other)
 }
 
 /// The format of lines, in the words of the room that writes them.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     demo::{self, DemoArgs},
-    gateway::{Begin, Gateway},
+    gateway::{Begin, Gateway, line_format},
     notify::{self, Notify, Telling},
     runtime,
     signals::{Ending, Served, Signal, Signals, until_ended},
@@ -18,9 +18,9 @@ use super::{
 use crate::{
     admin::NotUpgraded,
     admission::SystemSignals,
-    config::{self, DrainPlan, Loaded, LogFormat, Plan},
+    config::{self, DrainPlan, Loaded, Plan},
     reload::Trigger,
-    telemetry::{LineFormat, ProcessEvent, init_logging},
+    telemetry::{OwnLog, ProcessEvent, init_logging},
 };
 
 /// The config file where none is named.
@@ -53,13 +53,9 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     for warning in &loaded.warnings {
         tell(warning.render(in_colour()));
     }
-    let format = match loaded.plan.log.format {
-        LogFormat::Json => LineFormat::Json,
-        LogFormat::Text => LineFormat::Text,
-    };
-    init_logging(loaded.plan.log.level, format);
+    let log = init_logging(loaded.plan.log.level, line_format(loaded.plan.log.format));
     runtime::raise_descriptor_limit();
-    on_runtime(serve(loaded, args.config.clone(), activation))
+    on_runtime(serve(loaded, args.config.clone(), activation, log))
 }
 
 /// Runs the demo until its time is over, or a signal.
@@ -94,7 +90,12 @@ fn on_runtime(work: impl Future<Output = io::Result<ExitCode>>) -> ExitCode {
     })
 }
 
-async fn serve(loaded: Loaded, file: PathBuf, activation: Activation) -> io::Result<ExitCode> {
+async fn serve(
+    loaded: Loaded,
+    file: PathBuf,
+    activation: Activation,
+    log: OwnLog,
+) -> io::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let (program, notify) = (Program::of_process()?, Notify::of_process());
     let origin = Origin::find(activation).await?;
@@ -103,6 +104,7 @@ async fn serve(loaded: Loaded, file: PathBuf, activation: Activation) -> io::Res
         sockets: origin.sockets,
         learned: origin.learned,
         upgrades: Some(asks),
+        log: Some(log),
     };
     let names = names(&loaded.plan);
     let gateway = Gateway::start_from(&mut begin, loaded, Some(file), SystemSignals::new())?;

@@ -3,6 +3,7 @@
 mod applied;
 mod carry;
 mod named;
+mod prepare;
 mod probation;
 
 use std::{
@@ -22,17 +23,17 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use self::probation::Probation;
+use self::{prepare::Prepared, probation::Probation};
 use super::{
     Handle, LastReload, Learned, Status, Trigger, Verdict,
     beside::Beside,
     handle,
     history::{History, store},
     hold::{self, Held, Hold},
-    memory, needs_restart,
+    memory,
     notes::Notes,
     order::{Order, Refused},
-    sockets::{Prepared, Sockets},
+    sockets::Sockets,
     traffic::Traffic,
 };
 use crate::{
@@ -74,6 +75,7 @@ pub struct Keeper {
     /// The files that the config names.
     named: Beside,
     sockets: Arc<dyn Sockets>,
+    notes: Arc<Notes>,
     held: Held,
 }
 
@@ -102,7 +104,7 @@ pub struct Running {
     /// How others see it.
     pub handle: Handle,
     /// What is written to disk meanwhile.
-    notes: Notes,
+    notes: Arc<Notes>,
     hold: Hold,
     tasks: TaskTracker,
     stop: DropGuard,
@@ -283,7 +285,7 @@ impl Keeper {
             }
             Ok((_, Reading::New { seen, loaded })) => {
                 self.seen = seen;
-                let verdict = self.judge(*loaded, trigger);
+                let verdict = self.judge(*loaded, trigger).await;
                 self.tell(trigger, verdict);
             }
             Err(error) => {
@@ -301,7 +303,7 @@ impl Keeper {
             .is_none_or(|last| last.verdict.is_in_force())
     }
 
-    fn judge(&mut self, read: Result<Loaded, Diagnostics>, trigger: Trigger) -> Verdict {
+    async fn judge(&mut self, read: Result<Loaded, Diagnostics>, trigger: Trigger) -> Verdict {
         let next = match read {
             Ok(next) => next,
             Err(errors) => return Verdict::Rejected(errors),
@@ -309,13 +311,9 @@ impl Keeper {
         if self.is_running(&next) {
             return Verdict::Unchanged;
         }
-        let fixed = needs_restart(&self.running.plan, &next.plan);
-        if !fixed.is_empty() {
-            return Verdict::NeedsRestart(fixed);
-        }
-        match self.sockets.prepare(&next) {
-            Ok(sockets) => {
-                self.put_into_force(next, sockets, trigger);
+        match self.prepare_beside(&next).await {
+            Ok(beside) => {
+                self.put_into_force(next, beside, trigger);
                 Verdict::Applied
             }
             Err(why) => Verdict::Unprepared(why),
@@ -327,8 +325,8 @@ impl Keeper {
         next.hash == self.running.hash && same_files
     }
 
-    /// Swaps to `next`, of which nothing can be wrong any more, and then to its `sockets`.
-    fn put_into_force(&mut self, next: Loaded, sockets: Box<dyn Prepared>, trigger: Trigger) {
+    /// Swaps to `next`, of which nothing can be wrong any more, and then to what was prepared `beside` it.
+    fn put_into_force(&mut self, next: Loaded, beside: Prepared, trigger: Trigger) {
         let revision = self.snapshot.load().config.revision.saturating_add(1);
         let config = ConfigFacts {
             hash: next.hash.clone(),
@@ -345,7 +343,7 @@ impl Keeper {
         });
         let before = std::mem::replace(&mut self.running, next);
         self.swap(config);
-        sockets.make();
+        self.make_beside(beside);
         self.named.follow(self.running.named_files());
         if before.files.troubles != self.running.files.troubles {
             self.tell_troubles();
@@ -438,6 +436,7 @@ impl Ready {
         }
         let dir = self.loaded.plan.history.dir.clone();
         let notes = Notes::begun(dir, self.handle.history.clone(), &self.snapshot);
+        let notes = Arc::new(notes);
         let (hold, held) = hold::pair();
         let (mut system, system_told) = Beside::new(tasks.clone(), stop.clone());
         system.follow(self.ground.system_files());
@@ -459,6 +458,7 @@ impl Ready {
             system,
             named,
             sockets,
+            notes: Arc::clone(&notes),
             held,
         };
         tasks.spawn(keeper.keep(self.asked, [system_told, named_told], stop.clone()));

@@ -5,6 +5,7 @@
 
 mod beside;
 mod disk;
+mod folder;
 mod guard;
 mod handle;
 mod history;
@@ -13,7 +14,6 @@ mod keeper;
 mod memory;
 mod notes;
 mod order;
-mod restart;
 mod sockets;
 mod status;
 mod traffic;
@@ -25,7 +25,6 @@ pub use history::{Entry, History, MOST_ENTRIES, Outcome};
 pub use keeper::{Keeper, Ready, Running};
 pub use memory::Learned;
 pub use order::{Answer, Refused, Try};
-pub use restart::needs_restart;
 pub use sockets::{Prepared, Sockets, Unprepared};
 pub use status::{LastReload, Status, Trigger, Verdict};
 pub use traffic::{Counts, Traffic};

@@ -1,9 +1,14 @@
 //! What is written to `[history] dir` while the gateway runs: the history, and what limits have learned.
 //!
 //! Two processes must never write there at once: before another one takes over, this one [pauses](Notes::pause), and
-//! begins again only where nothing comes of it.
+//! begins again only where nothing comes of it. A config may move it elsewhere: who writes at the new place begins when
+//! who wrote at the old one has ended.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -14,6 +19,8 @@ use tokio_util::{
 };
 
 use super::{
+    Unprepared,
+    folder::Folder,
     history::{History, store},
     memory,
 };
@@ -22,10 +29,16 @@ use crate::snapshot::Snapshot;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Notes {
-    dir: Option<PathBuf>,
     history: watch::Receiver<Arc<History>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
-    state: Mutex<State>,
+    place: Mutex<Place>,
+}
+
+/// Where they are written.
+#[derive(Debug)]
+struct Place {
+    dir: Option<PathBuf>,
+    state: State,
 }
 
 /// Whether they are written.
@@ -39,6 +52,12 @@ enum State {
     Paused,
 }
 
+/// A move to another folder, or to none, that cannot fail any more. Dropped, nothing has changed.
+#[derive(Debug)]
+pub(super) struct Move {
+    to: Option<Folder>,
+}
+
 // === impl Notes ===
 
 impl Notes {
@@ -49,10 +68,12 @@ impl Notes {
         snapshot: &Arc<ArcSwap<Snapshot>>,
     ) -> Self {
         let notes = Self {
-            dir,
             history,
             snapshot: Arc::clone(snapshot),
-            state: Mutex::new(State::Blank),
+            place: Mutex::new(Place {
+                dir,
+                state: State::Blank,
+            }),
         };
         notes.begin();
         notes
@@ -60,16 +81,67 @@ impl Notes {
 
     /// Writes from now on, where there is a folder. Needs a tokio runtime.
     pub(super) fn begin(&self) {
-        let mut state = self.state.lock();
-        let (Some(dir), false) = (&self.dir, matches!(*state, State::Written { .. })) else {
-            return;
+        self.begin_after(&mut self.place.lock(), &nobody());
+    }
+
+    /// Prepares to write to `dir`, where that is another one: the folder is there then, and can be written to.
+    ///
+    /// # Errors
+    /// It cannot.
+    ///
+    /// # Cancel safety
+    /// Nothing has changed, but that an empty folder may stay.
+    pub(super) async fn prepare(&self, dir: Option<&Path>) -> Result<Option<Move>, Unprepared> {
+        if self.place.lock().dir.as_deref() == dir {
+            return Ok(None);
+        }
+        let Some(dir) = dir.map(Path::to_path_buf) else {
+            return Ok(Some(Move { to: None }));
         };
+        let path = dir.clone();
+        let opened = tokio::task::spawn_blocking(move || Folder::open(&path)).await;
+        match opened.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(folder) => Ok(Some(Move { to: Some(folder) })),
+            Err(error) => Err(Unprepared(format!(
+                "the history cannot be kept in {}: {error}",
+                dir.display()
+            ))),
+        }
+    }
+
+    /// Writes where `there` says from now on, after the last words at the old place. Begins with what is in memory;
+    /// what lies there already is replaced. Needs a tokio runtime.
+    pub(super) fn move_to(&self, there: Move) {
+        let mut place = self.place.lock();
+        place.dir = there.to.map(Folder::keep);
+        match std::mem::replace(&mut place.state, State::Blank) {
+            State::Blank => self.begin_after(&mut place, &nobody()),
+            State::Written { tasks, stop } => {
+                drop(stop);
+                tasks.close();
+                self.begin_after(&mut place, &tasks);
+            }
+            State::Paused => place.state = State::Paused,
+        }
+    }
+
+    /// Writes as soon as those `before` have ended.
+    fn begin_after(&self, place: &mut Place, before: &TaskTracker) {
+        if matches!(place.state, State::Written { .. }) {
+            return;
+        }
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let (history, snapshot) = (self.history.clone(), Arc::clone(&self.snapshot));
-        tasks.spawn(store::follow(dir.clone(), history, stop.clone()));
-        tasks.spawn(memory::remember(snapshot, dir.clone(), stop.clone()));
+        // Who comes after this one comes after those too, whether or not anything is written here.
+        tasks.spawn(after(before.clone(), std::future::ready(())));
+        if let Some(dir) = place.dir.clone() {
+            let (history, snapshot) = (self.history.clone(), Arc::clone(&self.snapshot));
+            let history = store::follow(dir.clone(), history, stop.clone());
+            tasks.spawn(after(before.clone(), history));
+            let limits = memory::remember(snapshot, dir, stop.clone());
+            tasks.spawn(after(before.clone(), limits));
+        }
         let stop = stop.drop_guard();
-        *state = State::Written { tasks, stop };
+        place.state = State::Written { tasks, stop };
     }
 
     /// Writes once more, and then no more until [`begin`](Self::begin).
@@ -77,7 +149,7 @@ impl Notes {
     /// # Cancel safety
     /// The last words are written, unawaited.
     pub(super) async fn pause(&self) {
-        let state = std::mem::replace(&mut *self.state.lock(), State::Paused);
+        let state = std::mem::replace(&mut self.place.lock().state, State::Paused);
         if let State::Written { tasks, stop } = state {
             drop(stop);
             tasks.close();
@@ -87,8 +159,21 @@ impl Notes {
 
     /// Writes for the last time, unless another process does now.
     pub(super) async fn last(&self) {
-        if !matches!(*self.state.lock(), State::Paused) {
+        if !matches!(self.place.lock().state, State::Paused) {
             self.pause().await;
         }
     }
+}
+
+/// Those who have ended before anybody began.
+fn nobody() -> TaskTracker {
+    let nobody = TaskTracker::new();
+    nobody.close();
+    nobody
+}
+
+/// `work`, when those `before` have ended.
+async fn after(before: TaskTracker, work: impl Future<Output = ()>) {
+    before.wait().await;
+    work.await;
 }

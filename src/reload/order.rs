@@ -61,9 +61,7 @@ pub enum Refused {
     Stale(ConfigHash),
     /// It is not valid.
     Wrong(Box<Diagnostics>),
-    /// It changes something that only a restart can.
-    NeedsRestart(Vec<&'static str>),
-    /// A socket that it wants cannot be had.
+    /// A socket or a file that it wants cannot be had.
     Unprepared(Unprepared),
     /// There is no config file.
     NoFile,
@@ -148,11 +146,6 @@ impl fmt::Display for Refused {
         match self {
             Self::Stale(hash) => write!(f, "another config is in force: {hash}"),
             Self::Wrong(errors) => errors.fmt(f),
-            Self::NeedsRestart(what) => write!(
-                f,
-                "a change of {} needs a restart: change the file and start anew",
-                what.join(", ")
-            ),
             Self::Unprepared(why) => why.fmt(f),
             Self::NoFile => f.write_str("the config is embedded: there is no file to write"),
             Self::Link => f.write_str(

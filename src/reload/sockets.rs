@@ -1,10 +1,11 @@
-//! What a config changes beside the snapshot: sockets, and who serves them.
+//! What a config changes beside the snapshot: sockets, who serves them, and where logs go.
 
 use std::fmt;
 
 use crate::config::Loaded;
 
-/// Whoever holds the sockets. A reload asks it before anything changes, and tells it when everything else has.
+/// Whoever holds the sockets, and the files that logs go to. A reload asks it before anything changes, and tells it when
+/// everything else has.
 pub trait Sockets: fmt::Debug + Send + Sync {
     /// Prepares to serve what `next` says: everything that can fail happens here, and nothing that runs notices.
     ///
@@ -13,13 +14,13 @@ pub trait Sockets: fmt::Debug + Send + Sync {
     fn prepare(&self, next: &Loaded) -> Result<Box<dyn Prepared>, Unprepared>;
 }
 
-/// A change of sockets that cannot fail any more. Dropped, nothing has changed.
+/// A change of them that cannot fail any more. Dropped, nothing has changed.
 pub trait Prepared: Send {
     /// Makes the change.
     fn make(self: Box<Self>);
 }
 
-/// Why sockets cannot be changed, as a sentence: which listener, where, and what the system said.
+/// Why it cannot be, as a sentence: which listener or file, where, and what the system said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unprepared(pub String);
 

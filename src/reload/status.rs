@@ -56,9 +56,7 @@ pub enum Verdict {
     Unchanged,
     /// It is not in force, for these reasons.
     Rejected(Diagnostics),
-    /// It changes something that only a restart can, named here.
-    NeedsRestart(Vec<&'static str>),
-    /// A socket that it wants cannot be had; the sentence says which, and why.
+    /// A socket or a file that it wants cannot be had; the sentence says which, and why.
     Unprepared(Unprepared),
     /// It was taken back for this reason, and is still what the file holds, which could not be written.
     TakenBack(String),
@@ -91,10 +89,7 @@ impl Verdict {
         match self {
             Self::Applied => ReloadResult::Applied,
             Self::Unchanged => ReloadResult::Unchanged,
-            Self::Rejected(_)
-            | Self::NeedsRestart(_)
-            | Self::Unprepared(_)
-            | Self::TakenBack(_) => ReloadResult::Rejected,
+            Self::Rejected(_) | Self::Unprepared(_) | Self::TakenBack(_) => ReloadResult::Rejected,
         }
     }
 
@@ -109,11 +104,7 @@ impl Verdict {
     pub fn error_line(&self) -> Option<u32> {
         match self {
             Self::Rejected(errors) => errors.first_line(),
-            Self::Applied
-            | Self::Unchanged
-            | Self::NeedsRestart(_)
-            | Self::Unprepared(_)
-            | Self::TakenBack(_) => None,
+            Self::Applied | Self::Unchanged | Self::Unprepared(_) | Self::TakenBack(_) => None,
         }
     }
 
@@ -123,9 +114,6 @@ impl Verdict {
         match self {
             Self::Applied | Self::Unchanged => None,
             Self::Rejected(errors) => Some(errors.to_string()),
-            Self::NeedsRestart(what) => {
-                Some(format!("a change of {} needs a restart", what.join(", ")))
-            }
             Self::Unprepared(why) => Some(why.to_string()),
             Self::TakenBack(why) => Some(format!("taken back, and the file still holds it: {why}")),
         }

@@ -17,6 +17,8 @@
 //! | in-flight | upstream name and address | kept |
 //! | whether the upstream is in panic | upstream name | kept, so that a reload tells nothing twice |
 //! | connections | upstream name and address | kept, unless what is spoken over them changed |
+//! | access log | its target | lines of before are written where they went, those to come to the new target; a file that was moved away is made anew |
+//! | history of configs | the gateway | kept; another `[history] dir` begins with it |
 //! | DNS answers | name, what it is asked for, and of whom | kept; another `[dns]`, or other servers, are asked anew, and the old answer serves until then |
 
 use std::{

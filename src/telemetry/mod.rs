@@ -22,7 +22,7 @@ mod route;
 mod tally;
 mod timestamp;
 
-pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, Timings};
+pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, MOST_FORMER, Timings, Turn};
 pub use cases::{Case, Cases, Filter, Ill, Met, TimingsMs, Tried};
 pub use events::{
     ConfigEvent, EndpointChange, EndpointEvent, Event, EventKind, Events, Few, IncidentEvent,
@@ -35,7 +35,7 @@ pub use handles::{
     CheckResult, ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles,
 };
 pub use latency::LatencyCounts;
-pub use logging::{LineFormat, init_logging};
+pub use logging::{LineFormat, OwnLog, init_logging};
 pub use route::RouteHandles;
 pub use tally::{Ended, Totals};
 pub use timestamp::rfc3339;

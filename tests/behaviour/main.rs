@@ -29,6 +29,7 @@ mod groups;
 mod history;
 mod limits;
 mod listeners;
+mod outlets;
 mod overload;
 mod pressure;
 mod reload;

@@ -401,27 +401,6 @@ async fn a_broken_file_is_told_with_its_line_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_only_a_restart_can_change_is_rejected_whole() {
-    let upstream = Upstream::saying("ok").await;
-    let gate = TestGateway::start(&limited(&upstream, 4, 1)).await;
-    let kept = format!("[history]\ndir = \"kept\"\n{}", limited(&upstream, 400, 1));
-    gate.write(&kept);
-    until("it is rejected", || {
-        gate.gateway.reload().status().last.is_some()
-    })
-    .await;
-    let last = gate.gateway.reload().status().last.expect("an outcome");
-    assert!(
-        last.verdict
-            .errors()
-            .expect("errors")
-            .contains("needs a restart"),
-        "{last:?}"
-    );
-    assert_eq!(gate.gateway.snapshot().config.revision, 1);
-}
-
-#[tokio::test]
 async fn a_config_map_swap_is_noticed() {
     let upstream = Upstream::saying("ok").await;
     let folder = tempfile::tempdir().expect("a folder");

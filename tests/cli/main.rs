@@ -64,12 +64,16 @@ struct Running {
     stderr: BufReader<std::process::ChildStderr>,
     web: String,
     admin: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Running {
     fn start() -> Self {
-        let (folder, _) = folder(VALID);
+        Self::start_with(VALID)
+    }
+
+    fn start_with(config: &str) -> Self {
+        let (folder, _) = folder(config);
         let mut child = command(folder.path(), &["run"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -93,8 +97,26 @@ impl Running {
             stderr,
             web,
             admin,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Puts another file in the place of its config.
+    fn write(&self, config: &str) {
+        let at = |name: &str| self.folder.path().join(name);
+        std::fs::write(at("next"), config).unwrap();
+        std::fs::rename(at("next"), at("tidegate.toml")).unwrap();
+    }
+
+    /// The next line of its own log that holds `part`, and those before it.
+    fn lines_until(&mut self, part: &str) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        while !lines.last().is_some_and(|line| line.contains(part)) {
+            let mut line = String::new();
+            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "{lines:?}");
+            lines.push(line);
+        }
+        lines
     }
 
     fn signal(&self, signal: Signal) {
@@ -241,6 +263,30 @@ fn the_demo_has_a_row_a_second_for_each_of_three_services() {
             "{row}"
         );
     }
+}
+
+#[test]
+fn its_own_log_takes_another_level_and_format_while_it_runs() {
+    let config = |level: &str, format: &str| {
+        format!("[log]\naccess = \"off\"\nlevel = \"{level}\"\nformat = \"{format}\"\n{VALID}")
+    };
+    let mut gateway = Running::start_with(&config("warn", "json"));
+    gateway.write(&config("info", "text"));
+    let told = gateway.lines_until("config read").pop().unwrap();
+    assert!(told.contains(" INFO tidegate::"), "{told}");
+    gateway.write(&config("error", "json"));
+    let until = |gateway: &Running, result: &str| {
+        // The outcome is told in the history when it has been told in the log.
+        let told = || gateway.asked(&["config", "history"]).stdout;
+        while !text(&told()).lines().nth(1).unwrap().contains(result) {
+            std::thread::yield_now();
+        }
+    };
+    until(&gateway, "*    3 ");
+    gateway.write("nonsense");
+    let lines = gateway.lines_until("config rejected");
+    assert!(lines[0].starts_with('{'), "{lines:?}");
+    assert_eq!(lines.len(), 1, "what is not an error is told: {lines:?}");
 }
 
 #[test]

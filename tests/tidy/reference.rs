@@ -59,7 +59,7 @@ const ADMIN: &[(&str, &str, &str)] = &[
     (
         "POST",
         "/api/v1/config",
-        "Writes the config in the body (TOML) to the file and puts it into force; `?dry_run=true` only says what it would change, and which traffic that touches. `If-Match` with the hash in force is honoured. 412: another is in force; 422: not valid, with every error; 403 and 409: the file may not be written, or the change needs a restart, with the reason.",
+        "Writes the config in the body (TOML) to the file and puts it into force; `?dry_run=true` only says what it would change, and which traffic that touches. `If-Match` with the hash in force is honoured. 412: another is in force; 422: not valid, with every error; 403 and 409: the file may not be written, or a socket or a file that it wants cannot be had, with the reason.",
     ),
     (
         "GET",

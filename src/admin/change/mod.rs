@@ -148,8 +148,7 @@ fn refusal(refused: &Refused) -> Response {
             "Another config is in force.",
         ),
         Refused::Wrong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The config is not valid."),
-        Refused::NeedsRestart(_) => (StatusCode::CONFLICT, "The change needs a restart."),
-        Refused::Unprepared(_) => (StatusCode::CONFLICT, "A socket cannot be had."),
+        Refused::Unprepared(_) => (StatusCode::CONFLICT, "A socket or a file cannot be had."),
         Refused::NoFile | Refused::Link | Refused::Edited | Refused::Failed(_) => {
             (StatusCode::CONFLICT, "The config file cannot be written.")
         }

@@ -19,11 +19,10 @@ use crate::{
     config::{ListenerPlan, Loaded},
     listener::{
         Certificates, Change, Fresh, Inherited, Listener, Listeners, Pace, Refused, Seen, Strain,
-        Unwanted, Wiring,
+        Wiring,
     },
     names::ListenerName,
     proxy::{self, Entrance, GateService, Panicked},
-    reload::{Prepared, Sockets, Unprepared},
     telemetry::Telemetry,
 };
 
@@ -165,16 +164,6 @@ impl fmt::Debug for Fronts {
     }
 }
 
-impl Sockets for Fronts {
-    fn prepare(&self, next: &Loaded) -> Result<Box<dyn Prepared>, Unprepared> {
-        // What another process handed over was taken at the start.
-        match self.bind(next, &mut Inherited::none(Unwanted::Closed)) {
-            Ok(prepared) => Ok(Box::new(prepared)),
-            Err(error) => Err(Unprepared(error.to_string())),
-        }
-    }
-}
-
 impl Doors for Fronts {
     fn listeners(&self) -> Vec<ListenerView> {
         let seen = self.0.data.seen().into_iter();
@@ -198,6 +187,13 @@ impl Doors for Fronts {
 // === impl Move ===
 
 impl Move {
+    /// Makes the change, and says where something new listens.
+    pub(super) fn settle_and_announce(self) {
+        for seen in self.settle() {
+            announce(seen.name.as_str(), seen.address);
+        }
+    }
+
     /// Makes the change; what listens under a name or at an address that is new.
     fn settle(self) -> Vec<Seen> {
         let Self {
@@ -226,14 +222,6 @@ impl Move {
         *fronts.0.pages.lock() = opened.or(before);
         news.extend(moved);
         news
-    }
-}
-
-impl Prepared for Move {
-    fn make(self: Box<Self>) {
-        for seen in self.settle() {
-            announce(seen.name.as_str(), seen.address);
-        }
     }
 }
 

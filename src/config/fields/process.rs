@@ -36,7 +36,7 @@ pub(crate) static TOKEN_FILE: Field<FilePath> = Field::optional(
 pub(crate) static LOG: Section = Section::of(
     "log",
     "[log]",
-    "The access log, and what the gateway says of itself on stderr. A change needs a restart.",
+    "The access log, and what the gateway says of itself on stderr. A change holds at once; where the new access log cannot be opened, the whole config is refused.",
     &[&ACCESS, &FORMAT, &LEVEL],
 );
 pub(crate) static ACCESS: Preset<AccessTo> = Preset::new(

@@ -6,7 +6,7 @@ use super::{Keeper, Seen};
 use crate::{
     config::{self, Diff, Files, Loaded},
     reload::{
-        Verdict, needs_restart,
+        Verdict,
         order::{self, Answer, Asked, Holds, Order, Refused, Try},
     },
     telemetry::ReloadResult,
@@ -52,23 +52,22 @@ impl Keeper {
         let next = parse(Arc::clone(&text), file.clone(), self.running.files.clone()).await?;
         let diff = Diff::between(&self.running, &next);
         let hash = next.hash.clone();
-        let fixed = needs_restart(&self.running.plan, &next.plan);
-        if !fixed.is_empty() {
-            return Err(Refused::NeedsRestart(fixed));
-        }
         let running = self.is_running(&next);
         let result = if running {
             ReloadResult::Unchanged
         } else {
             ReloadResult::Applied
         };
-        let sockets = self.sockets.prepare(&next).map_err(Refused::Unprepared)?;
+        let beside = self
+            .prepare_beside(&next)
+            .await
+            .map_err(Refused::Unprepared)?;
         if try_it == Try::ForReal {
             self.seen = write(file, text, holds).await?;
             let verdict = if running {
                 Verdict::Unchanged
             } else {
-                self.put_into_force(next, sockets, asked.trigger());
+                self.put_into_force(next, beside, asked.trigger());
                 Verdict::Applied
             };
             self.tell(asked.trigger(), verdict);

@@ -90,8 +90,8 @@ impl Keeper {
     async fn take_back(&mut self, previous: Loaded, finding: &Finding) {
         let bad = self.running.hash.clone();
         let why = finding.to_string();
-        let sockets = match self.sockets.prepare(&previous) {
-            Ok(sockets) => sockets,
+        let beside = match self.prepare_beside(&previous).await {
+            Ok(beside) => beside,
             Err(error) => {
                 tracing::error!(%bad, "config cannot be taken back ({why}): {error}");
                 return;
@@ -101,7 +101,7 @@ impl Keeper {
         self.doubted = Some(bad.clone());
         let text = Arc::clone(&previous.text);
         let (good, written) = (previous.hash.clone(), self.write_back(text, &bad).await);
-        self.put_into_force(previous, sockets, Trigger::Guard);
+        self.put_into_force(previous, beside, Trigger::Guard);
         self.telemetry.rolled_back();
         self.telemetry.events().tell(ConfigEvent::TakenBack {
             bad: bad.to_string().into(),

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     os::{
         fd::AsFd as _,
-        unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+        unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
 };
@@ -76,7 +76,11 @@ impl Target {
     }
 }
 
+/// A FIFO is opened for both directions: opened for writing alone it would wait until somebody reads.
 fn open(path: &Path) -> io::Result<File> {
+    if std::fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo()) {
+        return OpenOptions::new().read(true).write(true).open(path);
+    }
     OpenOptions::new()
         .append(true)
         .create(true)
