@@ -183,6 +183,16 @@ pub fn reference() -> String {
     page
 }
 
+// === impl Metric ===
+
+impl Metric {
+    /// The lines above its series in the text format of Prometheus.
+    pub(super) fn head(&self) -> String {
+        let (name, kind) = (self.name, self.kind.as_str());
+        format!("# HELP {name} {}\n# TYPE {name} {kind}\n", self.help)
+    }
+}
+
 // === impl MetricKind ===
 
 impl MetricKind {

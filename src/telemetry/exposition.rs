@@ -47,7 +47,7 @@ impl Exposition {
         let page = self
             .groups
             .entry(metric.name)
-            .or_insert_with(|| head(metric));
+            .or_insert_with(|| metric.head());
         page.push_str(metric.name);
         for (index, (label, value)) in metric.labels.iter().zip(labels).enumerate() {
             page.push(if index == 0 { '{' } else { ',' });
@@ -79,11 +79,6 @@ impl std::fmt::Display for Value {
             value => write!(f, "{value}"),
         }
     }
-}
-
-fn head(metric: &Metric) -> String {
-    let (name, kind) = (metric.name, metric.kind.as_str());
-    format!("# HELP {name} {}\n# TYPE {name} {kind}\n", metric.help)
 }
 
 fn escape(page: &mut String, value: &str) {

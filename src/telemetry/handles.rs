@@ -3,27 +3,28 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use metrics::{Counter, Histogram};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::names::{EjectionCause, ListenerName, Priority, RouteName, UpstreamName};
 
 use super::{
     Cases, Events,
     catalog::{self, Metric},
+    owners::{Owner, Owners},
     recorder::Recorder,
     route::RouteHandles,
     tally::{Ended, Totals},
 };
 
-/// One gateway's recorder; tests in one process each have their own.
+/// What one gateway counts; tests in one process each have their own.
 ///
-/// Handles are kept by their names for as long as the gateway runs, so that a reload gets the same ones and no
-/// count is lost; their number is bounded by the names that configs ever gave.
+/// Handles are kept by their names, so that a reload gets the same ones and no count is lost. What is counted under a name
+/// that nobody uses any more is forgotten after a while: see `owners`.
 #[derive(Debug)]
 pub struct Telemetry {
-    recorder: Arc<Recorder>,
-    routes: Mutex<HashMap<RouteKey, Arc<RouteHandles>>>,
+    owners: Owners,
     reloads: [Counter; 3],
     rollbacks: Counter,
     panics: Counter,
@@ -31,8 +32,6 @@ pub struct Telemetry {
     cases: Cases,
     events: Events,
 }
-
-type RouteKey = (Option<RouteName>, Option<UpstreamName>, Priority);
 
 /// What is counted of one upstream.
 #[derive(Debug)]
@@ -100,18 +99,18 @@ impl Telemetry {
     /// A recorder with nothing in it.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let recorder = Arc::new(Recorder::new());
+        let owners = Owners::new();
+        let recorder = owners.process();
         let reloads = ReloadResult::ALL
             .map(|result| recorder.counter(&catalog::CONFIG_RELOADS, [result.as_str()]));
         Arc::new(Self {
-            routes: Mutex::default(),
             reloads,
             rollbacks: recorder.counter(&catalog::CONFIG_ROLLBACKS, []),
             panics: recorder.counter(&catalog::PANICS, []),
             access_dropped: recorder.counter(&catalog::ACCESS_LOG_DROPPED, []),
             cases: Cases::new(),
-            events: Events::new(&recorder),
-            recorder,
+            events: Events::new(recorder),
+            owners,
         })
     }
 
@@ -123,24 +122,14 @@ impl Telemetry {
         upstream: Option<&UpstreamName>,
         priority: Priority,
     ) -> Arc<RouteHandles> {
-        let key = (route.cloned(), upstream.cloned(), priority);
-        let mut routes = self.routes.lock();
-        let handles = routes.entry(key).or_insert_with(|| {
-            Arc::new(RouteHandles::new(
-                self.recorder.clone(),
-                route,
-                upstream,
-                priority,
-            ))
-        });
-        handles.clone()
+        self.owners.road(route, upstream, priority)
     }
 
     /// Handles of `upstream`. The same name counts into the same series.
     #[must_use]
     pub fn upstream(&self, upstream: &UpstreamName) -> Arc<UpstreamHandles> {
         let name = upstream.as_str();
-        let recorder = &self.recorder;
+        let recorder = &self.owners.recorder(Owner::Upstream(upstream.clone()));
         Arc::new(UpstreamHandles {
             upstream: upstream.clone(),
             events: self.events.clone(),
@@ -164,9 +153,10 @@ impl Telemetry {
     #[must_use]
     pub fn listener(&self, listener: &ListenerName) -> Arc<ListenerHandles> {
         let name = listener.as_str();
+        let recorder = &self.owners.recorder(Owner::Listener(listener.clone()));
         Arc::new(ListenerHandles {
-            rejected: Words::new(&self.recorder, &catalog::CONNECTIONS_REJECTED, name),
-            timeouts: Words::new(&self.recorder, &catalog::CLIENT_TIMEOUTS, name),
+            rejected: Words::new(recorder, &catalog::CONNECTIONS_REJECTED, name),
+            timeouts: Words::new(recorder, &catalog::CLIENT_TIMEOUTS, name),
         })
     }
 
@@ -197,34 +187,25 @@ impl Telemetry {
     /// What was counted, in the text format of Prometheus 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
-        self.recorder.render()
+        self.owners.render()
     }
 
-    /// Sorts the observations of histograms into their buckets. To be called about once a second by whoever owns
-    /// the gateway: until then each observation takes 16 bytes.
+    /// Sorts the observations of histograms into their buckets, and forgets what nobody counts into any more. To be
+    /// called about once a second by whoever owns the gateway: until then each observation takes 16 bytes.
     pub fn upkeep(&self) {
-        self.recorder.run_upkeep();
+        self.owners.upkeep(Instant::now());
     }
 
     /// Counts since the gateway began, over all routes.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
-        for handles in self.routes.lock().values() {
-            handles.add_to(&mut totals);
-        }
-        totals
+        self.owners.totals()
     }
 
-    /// What ended since the gateway began, by route; `None` stands for requests that no route took.
+    /// What ended since the gateway began, by route that is not forgotten; `None` stands for requests that no route took.
     #[must_use]
     pub fn ended(&self) -> HashMap<Option<RouteName>, Ended> {
-        let mut ended: HashMap<_, Ended> = HashMap::new();
-        for ((route, ..), handles) in &*self.routes.lock() {
-            let sum = ended.entry(route.clone()).or_default();
-            *sum = sum.plus(handles.ended());
-        }
-        ended
+        self.owners.ended()
     }
 
     /// A config was taken back because requests failed under it.
@@ -232,8 +213,8 @@ impl Telemetry {
         self.rollbacks.increment(1);
     }
 
-    pub(super) fn recorder(&self) -> &Arc<Recorder> {
-        &self.recorder
+    pub(super) const fn owners(&self) -> &Owners {
+        &self.owners
     }
 
     pub(super) fn access_dropped(&self) -> Counter {

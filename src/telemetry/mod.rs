@@ -17,6 +17,7 @@ mod fallback;
 mod handles;
 mod latency;
 mod logging;
+mod owners;
 mod recorder;
 mod route;
 mod tally;

@@ -33,6 +33,8 @@ pub(super) const NONE: &str = "none";
 #[derive(Debug)]
 pub struct RouteHandles {
     recorder: Arc<Recorder>,
+    /// What is counted of the route, whatever upstream it goes to.
+    of_route: Arc<Recorder>,
     route: Box<str>,
     upstream: Box<str>,
     priority: Priority,
@@ -67,6 +69,7 @@ const STATUSES: [u16; 62] = [
 impl RouteHandles {
     pub(super) fn new(
         recorder: Arc<Recorder>,
+        of_route: Arc<Recorder>,
         route: Option<&RouteName>,
         upstream: Option<&UpstreamName>,
         priority: Priority,
@@ -75,10 +78,11 @@ impl RouteHandles {
         let upstream: Box<str> = upstream.map_or(NONE, UpstreamName::as_str).into();
         let duration = recorder.histogram(&catalog::REQUEST_DURATION, [&route, &upstream]);
         let shed = ShedReason::ALL.map(|reason| {
-            recorder.counter(&catalog::SHED, [&route, reason.as_str(), priority.as_str()])
+            of_route.counter(&catalog::SHED, [&route, reason.as_str(), priority.as_str()])
         });
         Self {
             recorder,
+            of_route,
             route,
             upstream,
             priority,
@@ -160,7 +164,7 @@ impl RouteHandles {
             counter
                 .get_or_init(|| {
                     let values = [&self.route, reason.as_str(), self.priority.as_str()];
-                    self.recorder.counter(&catalog::SHADOW_SHED, values)
+                    self.of_route.counter(&catalog::SHADOW_SHED, values)
                 })
                 .increment(1);
         }
