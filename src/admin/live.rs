@@ -12,14 +12,15 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     ConfigView, EndpointState, EndpointView, LearnedView, LimitView, ListenerView, NameView,
     PressureView, Readiness, Recommendations, ReloadView, RouteView, Source, StatusView,
-    UpstreamView, advice, groups,
+    UpstreamView, WrongFileView, advice, groups,
 };
 use crate::{
     admission::{LaneView, Pressure, RateLimit},
     config::{
         ActionPlan, CertificateFacts, FallbackPlan, HostMatch, PathMatch, RateKey, RoutePlan,
+        Trouble,
     },
-    health::{Checked, HealthView},
+    health::Checked,
     pool::SeatView,
     reload,
     snapshot::{Snapshot, UpstreamLive},
@@ -98,7 +99,8 @@ impl Source for Live {
 
     fn config(&self) -> ConfigView {
         let status = self.reload.status();
-        let config = self.snapshot.load().config.clone();
+        let snapshot = self.snapshot.load();
+        let config = snapshot.config.clone();
         ConfigView {
             path: self
                 .path
@@ -113,6 +115,7 @@ impl Source for Live {
                 line: last.verdict.error_line(),
                 result: last.verdict.result(),
             }),
+            wrong_files: snapshot.troubles.iter().map(wrong_file).collect(),
         }
     }
 
@@ -199,15 +202,13 @@ fn names(live: &UpstreamLive) -> Vec<NameView> {
 }
 
 fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView {
-    let (state, why) = state_of(seat);
     let lane = live.roster.lane(index).map(|lane| lane.view());
     EndpointView {
         address: seat.id.address,
         group: String::new(),
         weight: seat.weight.get(),
         priority: seat.priority,
-        state,
-        why,
+        state: state_of(seat),
         sentence: seat.sentence(&live.plan, SystemTime::now()),
         healthy: seat.health.checked != Checked::Down,
         degraded: seat.health.degraded,
@@ -240,47 +241,27 @@ fn learned(lane: &LaneView, live: &UpstreamLive) -> Option<LearnedView> {
     })
 }
 
-fn state_of(seat: &SeatView) -> (EndpointState, String) {
-    let HealthView {
-        checked,
-        ejected_for,
-        grounds,
-        ejections,
-        ..
-    } = &seat.health;
-    if let Some(left) = ejected_for {
-        let because = grounds.map_or("its failures", |grounds| grounds.cause().as_str());
-        let why = format!(
-            "ejected for {because} (time {ejections}), {:.0} s left",
-            left.as_secs_f64()
-        );
-        return (EndpointState::Ejected, why);
+fn wrong_file(trouble: &Trouble) -> WrongFileView {
+    WrongFileView {
+        file: trouble.file.display().to_string(),
+        since: trouble.since,
+        why: trouble.why.clone(),
     }
-    if *checked == Checked::Down {
-        let why = seat
-            .health
-            .last_check_error
-            .as_deref()
-            .unwrap_or("no reason known");
-        return (EndpointState::Down, format!("active check failed: {why}"));
+}
+
+fn state_of(seat: &SeatView) -> EndpointState {
+    let health = &seat.health;
+    if health.ejected_for.is_some() {
+        EndpointState::Ejected
+    } else if health.checked == Checked::Down {
+        EndpointState::Down
+    } else if health.on_trial {
+        EndpointState::Trial
+    } else if seat.share < 1.0 {
+        EndpointState::Warming
+    } else {
+        EndpointState::In
     }
-    if seat.health.on_trial {
-        let why = "on trial after an ejection, one request at a time".to_owned();
-        return (EndpointState::Trial, why);
-    }
-    if seat.share < 1.0 {
-        let why = format!("back, at {:.0} % of its share", seat.share * 100.0);
-        return (EndpointState::Warming, why);
-    }
-    if seat.health.degraded {
-        let why = "passes its checks, and says that it is degraded";
-        return (EndpointState::In, why.to_owned());
-    }
-    let why = match checked {
-        Checked::Unchecked => "no active check says otherwise",
-        Checked::Up | Checked::Down => "passes its checks",
-    };
-    (EndpointState::In, why.to_owned())
 }
 
 fn limit(route: &str, live: &RateLimit) -> LimitView {

@@ -34,5 +34,5 @@ pub use stream::MAX_STREAMS;
 pub use upgrade::{NotUpgraded, UpgradeAsk, UpgradeAsks, UpgradedView};
 pub use views::{
     ConfigView, EndpointState, EndpointView, GroupView, LearnedView, LimitView, ListenerView,
-    NameView, PressureView, ReloadView, RouteView, StatusView, UpstreamView,
+    NameView, PressureView, ReloadView, RouteView, StatusView, UpstreamView, WrongFileView,
 };

@@ -112,7 +112,7 @@ impl std::fmt::Debug for Admin {
 /// | `/readyz` | 200 when ready, 503 while starting or draining; open to all |
 /// | `/metrics` | Prometheus text |
 /// | `/api/v1/status` | version, uptime, readiness, listeners |
-/// | `/api/v1/config` | hash, revision, the last reload and its error |
+/// | `/api/v1/config` | hash, revision, the last reload and its error, named files that are wrong |
 /// | `POST /api/v1/config` | puts the config in the body into force, or says with `dry_run=true` what it would change |
 /// | `/api/v1/config/history` | the last configs |
 /// | `/api/v1/config/diff` | what changes between two of them |

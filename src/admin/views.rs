@@ -74,6 +74,20 @@ pub struct ConfigView {
     pub applied_at: SystemTime,
     /// How the last reload ended; `None` before the first.
     pub last_reload: Option<ReloadView>,
+    /// Files that it names and that are wrong, while what they held before stays in force.
+    pub wrong_files: Vec<WrongFileView>,
+}
+
+/// A file that the config names and that is wrong: what it held before stays in force.
+#[derive(Debug, Clone, Serialize)]
+pub struct WrongFileView {
+    /// The file; of a certificate and its key the certificate.
+    pub file: String,
+    /// Since when it was seen to be wrong.
+    #[serde(serialize_with = "moment")]
+    pub since: SystemTime,
+    /// What is wrong.
+    pub why: String,
 }
 
 /// How a reload ended.
@@ -168,9 +182,7 @@ pub struct EndpointView {
     pub priority: u16,
     /// Whether it gets requests.
     pub state: EndpointState,
-    /// Why, in one sentence; empty where there is nothing to say.
-    pub why: String,
-    /// Why it is in or out, since when, and what will bring it back: one sentence, always there.
+    /// Why it is in or out, since when, and what will bring it back: one sentence.
     pub sentence: String,
     /// Whether active checks leave it in.
     pub healthy: bool,

@@ -1,5 +1,7 @@
 //! `tidegate config`: the configs of a running gateway, what changes between them, and the way back.
 
+mod status;
+
 use std::{fmt::Write as _, process::ExitCode};
 
 use clap::{Args, Subcommand};
@@ -25,12 +27,23 @@ pub(super) struct ConfigArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum ConfigVerb {
+    /// What is in force, what became of the last file, and which files that it names are wrong.
+    Status(StatusArgs),
     /// The last 50 configs, the newest first: when, which, what asked for it, and what became of it.
     History(HistoryArgs),
     /// What changes from one to another: routes, limits and upstreams by name, and the traffic that it touches.
     Diff(DiffArgs),
     /// Write an earlier config to the config file and put it into force again.
     Rollback(RollbackArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+struct StatusArgs {
+    #[command(flatten)]
+    caller: CallerArgs,
+    /// As JSON, as the API gives it.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -75,6 +88,7 @@ struct RollbackArgs {
 /// Asks, and prints; ends with 1 where nothing came of it.
 pub(super) fn run(args: &ConfigArgs) -> ExitCode {
     let told = match &args.verb {
+        ConfigVerb::Status(args) => status::ask(&args.caller, args.json),
         ConfigVerb::History(args) => ask(
             &args.caller,
             Method::GET,

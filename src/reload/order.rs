@@ -69,6 +69,8 @@ pub enum Refused {
     Link,
     /// The file holds something that is not in force.
     Edited,
+    /// The file is not there.
+    Missing,
     /// The system does not let us write it.
     Forbidden(String),
     /// Writing it failed.
@@ -86,7 +88,7 @@ pub enum Refused {
 pub(super) enum Holds {
     /// It is the config of this hash.
     Just(ConfigHash),
-    /// It may hold anything.
+    /// It may hold anything, or not be there.
     Anything,
 }
 
@@ -96,16 +98,20 @@ pub(super) fn write(file: &Path, text: &str, holds: &Holds) -> Result<(), Refuse
     if held.as_ref() == Some(&ConfigHash::of(text.as_bytes())) {
         return Ok(());
     }
-    let facts = std::fs::symlink_metadata(file).map_err(|error| Refused::of(&error))?;
-    if facts.is_symlink() {
-        return Err(Refused::Link);
-    }
+    let readable = match std::fs::symlink_metadata(file) {
+        Ok(facts) if facts.is_symlink() => return Err(Refused::Link),
+        Ok(_) => Readable::AsBefore,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Refused::of(&error)),
+        // Nobody says who may read it, and it may name secrets.
+        Err(_) if matches!(holds, Holds::Anything) => Readable::ByOwner,
+        Err(_) => return Err(Refused::Missing),
+    };
     if let Holds::Just(hash) = holds
         && held.as_ref() != Some(hash)
     {
         return Err(Refused::Edited);
     }
-    disk::replace(file, text.as_bytes(), Readable::AsBefore).map_err(|error| Refused::of(&error))
+    disk::replace(file, text.as_bytes(), readable).map_err(|error| Refused::of(&error))
 }
 
 // === impl Order ===
@@ -153,6 +159,9 @@ impl fmt::Display for Refused {
             ),
             Self::Edited => f.write_str(
                 "the config file holds something that is not in force: put it right or take it back first",
+            ),
+            Self::Missing => f.write_str(
+                "the config file is not there: whoever took it away may want that; a rollback writes it anew",
             ),
             Self::Forbidden(why) => write!(
                 f,

@@ -17,6 +17,7 @@
 //! | in-flight | upstream name and address | kept |
 //! | whether the upstream is in panic | upstream name | kept, so that a reload tells nothing twice |
 //! | connections | upstream name and address | kept, unless what is spoken over them changed |
+//! | counters and histograms | route, road from route to upstream, upstream, or listener, by name | kept; those of a name that left go ten minutes after the last request that knew it, and sooner where more than 256 such are kept |
 //! | access log | its target | lines of before are written where they went, those to come to the new target; a file that was moved away is made anew |
 //! | history of configs | the gateway | kept; another `[history] dir` begins with it |
 //! | DNS answers | name, what it is asked for, and of whom | kept; another `[dns]`, or other servers, are asked anew, and the old answer serves until then |
@@ -160,6 +161,7 @@ impl Ground {
             plan: Arc::new(loaded.plan.clone()),
             routes,
             certificates: loaded.files.certificates.clone(),
+            troubles: loaded.files.troubles.clone(),
             upstreams,
         };
         self.endpoints.retire(&snapshot.endpoints().collect(), now);

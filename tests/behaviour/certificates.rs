@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::support::{
-    client::GENEROUS,
+    client::{self, GENEROUS},
     gateway::TestGateway,
     tls::{Certificate, is_answered},
 };
@@ -61,6 +61,16 @@ async fn is_stale(gate: &TestGateway, listener: &str, cert: &Path, whether: bool
     timeout(GENEROUS, told).await.expect("it is not told");
 }
 
+/// What the API says of a file that is wrong; null where it says nothing.
+async fn wrong_file(gate: &TestGateway, file: &Path) -> serde_json::Value {
+    let reply = client::admin(gate.admin, "/api/v1/config").await;
+    let view: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+    let wrong = view["wrong_files"].as_array().expect("a list").iter();
+    let path = file.display().to_string();
+    let mut found = wrong.filter(|one| one["file"] == *path);
+    found.next().cloned().unwrap_or_default()
+}
+
 #[tokio::test]
 async fn a_pair_is_in_force_once_it_fits_whichever_half_comes_first() {
     let text = format!("{}{ROUTE}", listener("web", "", ""));
@@ -82,11 +92,25 @@ async fn a_pair_is_in_force_once_it_fits_whichever_half_comes_first() {
     is_stale(&gate, "web", &cert, true).await;
     assert!(second.is_shown(gate.web).await, "the old pair stays");
     // Another change of the config goes in meanwhile.
+    let since = wrong_file(&gate, &cert).await["since"].clone();
     gate.reload(&format!("{text}# while it is wrong\n")).await;
     assert!(second.is_shown(gate.web).await);
+    let told = wrong_file(&gate, &cert).await;
+    assert_eq!(
+        told["since"], since,
+        "since it was seen, not since a reload"
+    );
+    assert!(
+        told["why"].as_str().is_some_and(|why| !why.is_empty()),
+        "{told}"
+    );
     fs::write(&key, third.key()).expect("written");
     shows(&gate, &third, true).await;
     assert_eq!(gate.gateway.snapshot().config.revision, 2, "no new config");
+    assert!(
+        wrong_file(&gate, &cert).await.is_null(),
+        "it is right again"
+    );
     let ends = gate
         .metric(&series("expiry_timestamp_seconds", "web", &cert))
         .await;

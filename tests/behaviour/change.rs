@@ -169,20 +169,26 @@ async fn a_link_is_refused_and_stays_one() {
 }
 
 #[tokio::test]
-async fn what_needs_a_restart_is_409_and_written_nowhere() {
+async fn a_folder_or_a_file_that_cannot_be_had_is_409_and_written_nowhere() {
     let up = ok().await;
     let before = config(&up, 100);
     let gate = TestGateway::start(&before).await;
-    let kept = format!("[history]\ndir = \"kept\"\n{before}");
-    let reply = apply(&gate, &kept).await;
-    assert_eq!(reply.status, StatusCode::CONFLICT, "{reply:?}");
-    assert!(
-        json(&reply)["detail"]
-            .as_str()
-            .expect("why")
-            .contains("[history]")
-    );
-    assert_eq!(on_disk(&gate), complete(&before));
+    for (wanted, why) in [
+        (
+            "[history]\ndir = \"tidegate.toml/kept\"\n",
+            "the history cannot be kept in",
+        ),
+        (
+            "[log]\naccess = \"missing/access.log\"\n",
+            "cannot open the access log",
+        ),
+    ] {
+        let reply = apply(&gate, &format!("{wanted}{before}")).await;
+        assert_eq!(reply.status, StatusCode::CONFLICT, "{reply:?}");
+        let detail = json(&reply)["detail"].as_str().map(str::to_owned);
+        assert!(detail.expect("why").contains(why), "{reply:?}");
+        assert_eq!(on_disk(&gate), complete(&before));
+    }
 }
 
 #[tokio::test]
@@ -221,6 +227,33 @@ async fn an_earlier_config_comes_back_by_its_number_also_over_a_broken_file() {
         StatusCode::CONFLICT,
         "it was never valid: {reply:?}"
     );
+}
+
+#[tokio::test]
+async fn a_rollback_writes_a_file_that_was_taken_away_and_a_posted_config_does_not() {
+    let up = ok().await;
+    let gate = TestGateway::start(&config(&up, 100)).await;
+    gate.reload(&config(&up, 50)).await;
+    std::fs::remove_file(gate.path()).expect("removed");
+    let refused = apply(&gate, &config(&up, 70)).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
+    assert!(
+        refused.text().contains("a rollback writes it anew"),
+        "{refused:?}"
+    );
+    assert!(!gate.path().exists());
+    for (number, rate) in [(1, 100), (1, 100), (2, 50)] {
+        let path = format!("/api/v1/config/rollback?to={number}");
+        let reply = post(&gate, &path, String::new(), &[]).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        assert_eq!(on_disk(&gate), complete(&config(&up, rate)));
+        let mode = gate.path().metadata().expect("facts").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others may read it");
+        std::fs::remove_file(gate.path()).expect("removed");
+    }
+    std::os::unix::fs::symlink("elsewhere.toml", gate.path()).expect("a link");
+    let reply = post(&gate, "/api/v1/config/rollback?to=1", String::new(), &[]).await;
+    assert_eq!(reply.status, StatusCode::CONFLICT, "{reply:?}");
 }
 
 #[tokio::test]

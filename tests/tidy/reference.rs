@@ -54,7 +54,7 @@ const ADMIN: &[(&str, &str, &str)] = &[
     (
         "GET",
         "/api/v1/config",
-        "The config in force: its hash, and how the last reload ended. The hash is the `ETag` too.",
+        "The config in force: its hash, how the last reload ended, and `wrong_files`: files that it names and that are wrong, while what they held before stays in force, each with why and since when. The hash is the `ETag` too.",
     ),
     (
         "POST",

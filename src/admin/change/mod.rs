@@ -149,9 +149,11 @@ fn refusal(refused: &Refused) -> Response {
         ),
         Refused::Wrong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The config is not valid."),
         Refused::Unprepared(_) => (StatusCode::CONFLICT, "A socket or a file cannot be had."),
-        Refused::NoFile | Refused::Link | Refused::Edited | Refused::Failed(_) => {
-            (StatusCode::CONFLICT, "The config file cannot be written.")
-        }
+        Refused::NoFile
+        | Refused::Link
+        | Refused::Edited
+        | Refused::Missing
+        | Refused::Failed(_) => (StatusCode::CONFLICT, "The config file cannot be written."),
         Refused::Forbidden(_) => (StatusCode::FORBIDDEN, "The config file may not be written."),
         Refused::NoEntry(_) => (StatusCode::NOT_FOUND, "There is no such entry."),
         Refused::NotKept(_) => (StatusCode::CONFLICT, "The config is not kept."),

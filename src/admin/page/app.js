@@ -94,7 +94,15 @@ function showHeader({ status, config, time }) {
     say(byId("config-error-title"), `The config file on disk was rejected${line}`);
     say(byId("config-error-text"), reload.error ?? "");
   }
-  const dot = rejected || status.readiness !== "ready" ? "● " : "";
+  const wrong = config.wrong_files;
+  byId("files-error").hidden = wrong.length === 0;
+  reconcile(byId("files-error-list"), wrong, (one) => one.file,
+    () => make("li", {}, make("code"), " ", make("span")),
+    (item, one) => {
+      say(item.children[0], one.file);
+      say(item.children[1], `${one.why}; seen ${ago(one.since, time)}`);
+    });
+  const dot = rejected || wrong.length > 0 || status.readiness !== "ready" ? "● " : "";
   document.title = `${dot}Tidegate`;
 }
 
@@ -167,7 +175,7 @@ function updateUpstream(box, upstream) {
     (row, endpoint) => {
       row.dataset.state = endpoint.state;
       chip(row.cells[1].firstElementChild, endpoint.state);
-      say(row.cells[2], endpoint.why);
+      say(row.cells[2], endpoint.sentence);
       say(row.cells[3], number(endpoint.weight, 0));
       say(row.cells[4], endpoint.limit === null ? number(endpoint.in_flight, 0) : `${endpoint.in_flight} of ${endpoint.limit}`);
     });

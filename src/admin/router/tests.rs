@@ -51,14 +51,13 @@ impl Source for Fake {
     }
 
     fn upstreams(&self) -> Vec<UpstreamView> {
-        let endpoint = |address: &str, state: EndpointState, why: &str| EndpointView {
+        let endpoint = |address: &str, state: EndpointState, sentence: &str| EndpointView {
             group: "main".to_owned(),
             address: address.parse().unwrap(),
             weight: 1,
             priority: 0,
             state,
-            why: why.to_owned(),
-            sentence: String::new(),
+            sentence: sentence.to_owned(),
             healthy: state != EndpointState::Down,
             degraded: false,
             ejected: state == EndpointState::Ejected,
@@ -137,6 +136,11 @@ impl Source for Fake {
             revision: 7,
             applied_at: SystemTime::UNIX_EPOCH,
             last_reload: self.last_reload.lock().clone(),
+            wrong_files: vec![crate::admin::WrongFileView {
+                file: "tls/shop.crt".to_owned(),
+                since: SystemTime::UNIX_EPOCH,
+                why: "the key does not fit".to_owned(),
+            }],
         }
     }
 
@@ -566,7 +570,7 @@ async fn the_api_shows_why_an_endpoint_is_out() {
     let upstreams = open().json("/api/v1/upstreams").await;
     assert_eq!(upstreams[0]["endpoints"][1]["state"], "down");
     assert_eq!(
-        upstreams[0]["endpoints"][1]["why"],
+        upstreams[0]["endpoints"][1]["sentence"],
         "3 checks failed: <b>refused</b>"
     );
     assert_eq!(upstreams[0]["endpoints"][2]["state"], "ejected");
@@ -586,6 +590,10 @@ async fn the_api_shows_the_config_in_force_and_the_line_that_was_rejected() {
     assert_eq!(after["last_reload"]["result"], "rejected");
     assert_eq!(after["last_reload"]["line"], 31);
     assert_eq!(after["last_reload"]["error"], "error[C014]: unknown mode");
+    let wrong = &after["wrong_files"][0];
+    assert_eq!(wrong["file"], "tls/shop.crt");
+    assert_eq!(wrong["since"], "1970-01-01T00:00:00.000Z");
+    assert_eq!(wrong["why"], "the key does not fit");
 }
 
 fn rejected() -> ReloadView {

@@ -8,6 +8,7 @@ use std::{
     mem,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use rustls::{RootCertStore, sign::CertifiedKey};
@@ -52,6 +53,8 @@ pub struct Trouble {
     pub file: PathBuf,
     /// What is wrong.
     pub why: String,
+    /// Since when it was seen to be wrong.
+    pub since: SystemTime,
 }
 
 /// A certificate that a listener shows.
@@ -95,9 +98,12 @@ impl Reader<'_> {
                 .into_iter()
                 .map(|problem| problem.message)
                 .collect();
+            let troubles = self.before.map_or(&[][..], |before| &before.troubles);
+            let known = troubles.iter().find(|trouble| trouble.file == file);
             self.troubles.push(Trouble {
                 file: file.to_path_buf(),
                 why: why.join("; "),
+                since: known.map_or_else(SystemTime::now, |trouble| trouble.since),
             });
             return Some(kept);
         }
