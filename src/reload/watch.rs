@@ -74,6 +74,8 @@ async fn settle(events: &mut mpsc::Receiver<()>) {
 struct Watched {
     watcher: Option<RecommendedWatcher>,
     directories: BTreeSet<PathBuf>,
+    /// Those that should be and cannot be: told once, tried again at each look.
+    unwatched: BTreeSet<PathBuf>,
 }
 
 impl Watched {
@@ -91,6 +93,7 @@ impl Watched {
         let mut watched = Self {
             watcher,
             directories: BTreeSet::new(),
+            unwatched: BTreeSet::new(),
         };
         watched.follow_links(files);
         watched
@@ -105,7 +108,7 @@ impl Watched {
         for gone in self.directories.difference(&now) {
             let _ = watcher.unwatch(gone); // it may be gone itself
         }
-        let mut kept = BTreeSet::new();
+        let (mut kept, mut unwatched) = (BTreeSet::new(), BTreeSet::new());
         for directory in now {
             // A directory that was replaced under the same name is another one: watch it anew.
             let fresh = !self.directories.contains(&directory);
@@ -114,12 +117,18 @@ impl Watched {
                     kept.insert(directory);
                 }
                 Err(error) if fresh => {
-                    tracing::warn!(%error, directory = %directory.display(), "cannot watch a directory on the way to a file");
+                    if !self.unwatched.contains(&directory) {
+                        tracing::warn!(
+                            %error, directory = %directory.display(),
+                            "cannot watch a directory on the way to a file: it is looked at every few seconds"
+                        );
+                    }
+                    unwatched.insert(directory);
                 }
-                Err(_) => {}
+                Err(_) => {} // it may be about to come back: the next look tells where it does not
             }
         }
-        self.directories = kept;
+        (self.directories, self.unwatched) = (kept, unwatched);
     }
 }
 

@@ -47,14 +47,15 @@ def hash_of(text):
 
 
 class Gateway:
-    """One running gateway. `names` are the listeners to wait for beside the admin listener."""
+    """One running gateway. `names` are the listeners to wait for beside the admin listener; `within` is a command that
+    becomes the one after it, somewhere else."""
 
-    def __init__(self, file: Path, names=("web",)):
+    def __init__(self, file: Path, names=("web",), within=()):
         self.file = file
         self.lines = []
         self.addresses = {}
         self.process = subprocess.Popen(
-            [BINARY, "run", "--config", str(file)],
+            [*within, BINARY, "run", "--config", str(file)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
