@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     client,
-    gateway::TestGateway,
+    gateway::{TestGateway, complete},
     until,
     upstream::{Upstream, answer},
 };
@@ -398,6 +398,35 @@ async fn a_broken_file_is_told_with_its_line_and_changes_nothing() {
     );
     let shown = client::admin(gate.admin, "/api/v1/config").await.text();
     assert!(shown.contains("did you mean"), "{shown}");
+}
+
+#[tokio::test]
+async fn names_that_come_and_go_leave_no_series_behind_for_good() {
+    let upstream = Upstream::saying("ok").await;
+    let config = |number: u32| {
+        let address = upstream.address;
+        complete(&format!(
+            "[upstreams.up-{number}]\nendpoints = [{{ address = \"{address}\" }}]\n\
+             [[routes]]\nname = \"r-{number}\"\nupstream = \"up-{number}\"\n"
+        ))
+    };
+    let gate = TestGateway::start(&config(0)).await;
+    let mut series = Vec::new();
+    for number in 1..=300 {
+        let text = config(number).into();
+        let applied = gate.gateway.reload().apply(text, None, Try::ForReal);
+        applied.await.expect("it is in force");
+        assert_eq!(client::get(gate.web, "/").await.status, StatusCode::OK);
+        if number % 100 == 0 {
+            gate.gateway.telemetry().upkeep();
+            let page = client::admin(gate.admin, "/metrics").await.text();
+            let alive = format!("tidegate_requests_total{{route=\"r-{number}\"");
+            assert!(page.contains(&alive), "{page}");
+            series.push(page.lines().count());
+        }
+    }
+    assert!(series[2] < series[0] + series[0] / 4, "{series:?}");
+    assert_eq!(gate.gateway.telemetry().totals().good, 300, "sums stay");
 }
 
 #[tokio::test]
