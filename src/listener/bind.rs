@@ -49,7 +49,7 @@ impl Bound {
     pub(super) fn bind_beside(
         name: &ListenerName,
         address: SocketAddr,
-        going: &[Arc<TcpListener>],
+        going: &[SockRef<'_>],
     ) -> Result<Self, BindError> {
         let alone = match Self::bind(name, address) {
             Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => error,
@@ -58,8 +58,8 @@ impl Bound {
         let in_the_way: Vec<_> = going
             .iter()
             .filter(|socket| {
-                let held = socket.local_addr();
-                held.is_ok_and(|held| overlaps(held, address))
+                let held = socket.local_addr().ok().and_then(|held| held.as_socket());
+                held.is_some_and(|held| overlaps(held, address))
             })
             .collect();
         if in_the_way.is_empty() {
@@ -68,7 +68,7 @@ impl Bound {
         let share = |shared: bool| {
             in_the_way
                 .iter()
-                .try_for_each(|socket| SockRef::from(&***socket).set_reuse_port(shared))
+                .try_for_each(|socket| socket.set_reuse_port(shared))
         };
         let bound = share(true).and_then(|()| listen(address, Port::Shared));
         let apart = share(false);
@@ -79,7 +79,8 @@ impl Bound {
         bound.map_err(|source| BindError::new(name, address, source))
     }
 
-    /// The socket that was `inherited` for it; bound beside those that are `going` where there is none.
+    /// The socket that was `inherited` for it; where there is none, one that is bound beside those that are `going`, and
+    /// beside those that were handed over for listeners that are not there any more.
     ///
     /// # Errors
     /// As [`Self::bind`].
@@ -91,7 +92,14 @@ impl Bound {
     ) -> Result<Self, BindError> {
         match inherited.take(name, address) {
             Some(socket) => adopt(socket).map_err(|source| BindError::new(name, address, source)),
-            None => Self::bind_beside(name, address, going),
+            None => {
+                let mut going: Vec<_> = going
+                    .iter()
+                    .map(|socket| SockRef::from(&**socket))
+                    .collect();
+                going.extend(inherited.waiting());
+                Self::bind_beside(name, address, &going)
+            }
         }
     }
 
@@ -213,12 +221,28 @@ mod tests {
         let part = SocketAddr::new([127, 0, 0, 1].into(), all.address().port());
         let refused = Bound::bind_beside(&name(), part, &[]).unwrap_err();
         assert_eq!(refused.source.kind(), io::ErrorKind::AddrInUse);
-        let beside = Bound::bind_beside(&name(), part, &[Arc::clone(&all.listener)]).unwrap();
+        let beside = Bound::bind_beside(&name(), part, &[SockRef::from(&*all.listener)]).unwrap();
         assert_eq!(beside.address(), part);
         drop(all);
         let twice = Bound::bind(&name(), part).unwrap_err();
         assert_eq!(twice.source.kind(), io::ErrorKind::AddrInUse);
         let elsewhere = std::net::TcpStream::connect(part);
         assert!(elsewhere.is_ok(), "it does not listen: {elsewhere:?}");
+    }
+
+    #[tokio::test]
+    async fn what_another_process_holds_lets_a_part_of_its_address_be_bound() {
+        use super::super::Unwanted;
+        let old = Bound::bind(&name(), "0.0.0.0:0".parse().unwrap()).unwrap();
+        let part = SocketAddr::new([127, 0, 0, 1].into(), old.address().port());
+        let handed = rustix::io::dup(&*old.listener).unwrap();
+        let mut inherited = Inherited::none(Unwanted::Closed);
+        inherited.add("web".to_owned(), handed).unwrap();
+        let bound = Bound::inherit(&name(), part, &mut inherited, &[]).unwrap();
+        assert_eq!(bound.address(), part);
+        assert!(inherited.taken().is_empty(), "the old one goes");
+        inherited.finish().unwrap();
+        let still = SockRef::from(&*old.listener);
+        assert!(still.is_listener().unwrap() && !still.reuse_port().unwrap());
     }
 }

@@ -10,7 +10,7 @@ use std::{
     os::fd::OwnedFd,
 };
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::names::ListenerName;
 
@@ -94,6 +94,12 @@ impl Inherited {
         let held = self.held.swap_remove(at);
         self.taken.push(held.name);
         Some(held.socket)
+    }
+
+    /// Those that wait for a listener. One that overlaps an address which another listener wants has none: the config
+    /// would be wrong.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = SockRef<'_>> {
+        self.held.iter().map(|held| SockRef::from(&held.socket))
     }
 
     /// The names of those that were taken, as they were when they came.

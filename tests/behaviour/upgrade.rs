@@ -171,6 +171,44 @@ async fn an_upgrade_may_change_listeners() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_may_move_a_listener_to_an_address_that_overlaps_the_one_before() {
+    let at = |bind: &str, body: &str| {
+        format!(
+            "[[listeners]]\nname = \"web\"\nbind = \"127.0.0.1:0\"\n\
+             [[listeners]]\nname = \"moves\"\nbind = \"{bind}\"\n{}",
+            saying(body)
+        )
+    };
+    let process = Process::start(&at("0.0.0.0:0", "everywhere")).await;
+    let port = process.address("moves").await.port();
+    let [here, elsewhere] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| SocketAddr::from((ip, port)));
+    let load = Load::start(here);
+    load.goes_on().await;
+    for (bind, body, is_everywhere) in [
+        (format!("127.0.0.1:{port}"), "here", false),
+        (format!("0.0.0.0:{port}"), "everywhere again", true),
+    ] {
+        let before = process.pid().await;
+        process.write(&at(&bind, body));
+        let output = process.verb(&["upgrade"]).await;
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{output:?} {}",
+            process.log()
+        );
+        process.succeeded(before).await;
+        until("the new process alone listens", || {
+            std::net::TcpStream::connect(elsewhere).is_ok() == is_everywhere
+        })
+        .await;
+        assert_eq!(client::get(here, "/").await.text(), body);
+        load.goes_on().await;
+    }
+    assert_eq!(load.stop().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn systemd_is_told_what_happens() {
     let folder = folder();
     let path = folder.path().join("notify");
