@@ -90,17 +90,12 @@ impl Bound {
         inherited: &mut Inherited,
         going: &[Arc<TcpListener>],
     ) -> Result<Self, BindError> {
-        match inherited.take(name, address) {
-            Some(socket) => adopt(socket).map_err(|source| BindError::new(name, address, source)),
-            None => {
-                let mut going: Vec<_> = going
-                    .iter()
-                    .map(|socket| SockRef::from(&**socket))
-                    .collect();
-                going.extend(inherited.waiting());
-                Self::bind_beside(name, address, &going)
-            }
+        if let Some(socket) = inherited.take(name, address) {
+            return adopt(socket).map_err(|source| BindError::new(name, address, source));
         }
+        let going = going.iter().map(|socket| SockRef::from(&**socket));
+        let going: Vec<_> = going.chain(inherited.waiting()).collect();
+        Self::bind_beside(name, address, &going)
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.

@@ -216,6 +216,8 @@ mod tests {
     use crate::telemetry::Telemetry;
 
     const SECOND: Duration = Duration::from_secs(1);
+    /// A second less than [`KEPT`].
+    const NOT_YET: Duration = KEPT.checked_sub(SECOND).unwrap();
 
     fn name(number: usize) -> String {
         format!("name-{number}")
@@ -269,7 +271,7 @@ mod tests {
         let held = handles(&telemetry, 1);
         drop(handles(&telemetry, 2));
         telemetry.upkeep();
-        tokio::time::advance(KEPT - SECOND).await;
+        tokio::time::advance(NOT_YET).await;
         telemetry.upkeep();
         assert!(telemetry.render().contains("name-2"));
         tokio::time::advance(SECOND).await;
@@ -290,7 +292,7 @@ mod tests {
         for _ in 0..3 {
             drop(handles(&telemetry, 1));
             telemetry.upkeep();
-            tokio::time::advance(KEPT - SECOND).await;
+            tokio::time::advance(NOT_YET).await;
         }
         let page = telemetry.render();
         assert!(

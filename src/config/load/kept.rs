@@ -11,6 +11,7 @@ use std::{
     time::SystemTime,
 };
 
+use bytes::Bytes;
 use rustls::{RootCertStore, sign::CertifiedKey};
 use sha2::{Digest, Sha256};
 
@@ -41,6 +42,8 @@ pub(super) struct Kept {
     pub(super) pairs: BTreeMap<(PathBuf, PathBuf), Pair>,
     pub(super) roots: BTreeMap<PathBuf, Roots>,
     pub(super) token: Option<(PathBuf, Secret)>,
+    /// What routes answer with when nothing else can serve.
+    pub(super) answers: BTreeMap<PathBuf, Bytes>,
     /// What decided about the TLS of listeners and upstreams.
     pub(super) servers: BTreeMap<String, Print>,
     pub(super) clients: BTreeMap<String, Print>,

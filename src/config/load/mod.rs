@@ -89,8 +89,11 @@ pub(super) fn load(named: &Named, before: Option<&Files>, problems: &Problems) -
         .and_then(|at| tls::name_servers(at, &mut system, &reader))
         .map(Arc::new);
     for (route, file) in &named.fallbacks {
-        if let Some(bytes) = reader.bytes(file, MAX_PAGE) {
-            files.fallbacks.insert(route.clone(), bytes.into());
+        let kept = |before: &Files| before.kept.answers.get(&file.it).cloned();
+        let read = |reader: &mut Reader<'_>| reader.bytes(file, MAX_PAGE).map(Bytes::from);
+        if let Some(bytes) = reader.or_before(&file.it, kept, read) {
+            files.kept.answers.insert(file.it.clone(), bytes.clone());
+            files.fallbacks.insert(route.clone(), bytes);
         }
     }
     files.fingerprint = reader.hash.finalize().into();

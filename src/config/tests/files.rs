@@ -342,6 +342,34 @@ fn what_is_wrong_now_stays_what_it_was_and_what_is_the_same_is_kept() {
 }
 
 #[test]
+fn a_file_of_a_fallback_that_is_gone_stays_what_it_was_and_holds_back_no_other() {
+    let folder = folder();
+    let fallback = "fallback = { file = \"sorry.html\" }\n";
+    let path = written(
+        &folder,
+        format!("{MINIMAL}{fallback}[admin]\ntoken_file = \"token\"\n"),
+    );
+    put(&folder, "sorry.html", "sorry");
+    put(&folder, "token", "one");
+    let before = read(&path).unwrap();
+    std::fs::remove_file(folder.path().join("sorry.html")).unwrap();
+    put(&folder, "token", "two");
+    let files = before.another_look().read().expect("it has changed");
+    assert_eq!(files.admin_token.as_ref().unwrap().expose(), "two");
+    assert_eq!(files.fallbacks.values().next().unwrap(), "sorry");
+    let troubled: Vec<_> = files.troubles.iter().map(|trouble| &trouble.file).collect();
+    assert_eq!(troubled, [&folder.path().join("sorry.html")]);
+    let since = files.troubles[0].since;
+    let kept = read_after(&path, &files).unwrap().files;
+    assert_eq!(kept.troubles[0].since, since, "it is wrong since then");
+    assert_eq!(
+        read(&path).unwrap_err().iter().count(),
+        1,
+        "a start is stricter"
+    );
+}
+
+#[test]
 fn what_an_upstream_is_trusted_by_decides_about_its_connections() {
     let folder = folder();
     let (cert, key) = certificate();

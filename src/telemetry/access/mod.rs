@@ -197,16 +197,19 @@ impl AccessLog {
     pub async fn flush(&self, within: Duration) -> bool {
         let now = self.queue.load_full();
         let former = self.outlet.lock().former.clone();
-        let all = async {
+        let before = async {
             for mut done in former {
                 while done.changed().await.is_ok() {}
             }
+        };
+        let now = async {
             let Some(queue) = now else { return true };
             let sent = queue.way.sent.load(Relaxed);
             let mut done = queue.way.done.clone();
             done.wait_for(|lines| *lines >= sent).await.is_ok()
         };
-        tokio::time::timeout(within, all).await.unwrap_or(false)
+        let all = tokio::time::timeout(within, async { tokio::join!(before, now) });
+        all.await.is_ok_and(|((), now)| now)
     }
 }
 
