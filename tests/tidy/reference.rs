@@ -242,7 +242,8 @@ fn adoption() -> String {
     let rows = source.lines().filter_map(|line| line.strip_prefix("//! |"));
     let mut text = String::from(
         "Live state belongs to a name or an address, not to a version of the file. Whatever the next config still names \
-         goes on with what it knows; what it does not name is let go, an endpoint after ten minutes.\n\n",
+         goes on with what it knows; what it does not name is let go, an endpoint after ten minutes. No change needs a \
+         restart.\n\n",
     );
     for row in rows {
         let _ = writeln!(text, "|{row}");
