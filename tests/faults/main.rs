@@ -18,6 +18,7 @@
 mod support;
 
 mod apart;
+mod besides;
 mod checks;
 mod origin;
 mod proxy_status;

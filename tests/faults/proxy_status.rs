@@ -40,17 +40,3 @@ pub fn read(field: &str) -> ProxyStatus {
         strings,
     }
 }
-
-#[tokio::test]
-async fn details_that_the_operator_allows_are_a_string_of_their_own() {
-    let address = crate::origin::nobody().await;
-    let toml = format!(
-        "[errors]\ndetails = true\n{}",
-        crate::scene::route(address, "", "")
-    );
-    let gate = crate::scene::gate(&toml).await;
-    let reply = crate::support::client::get(gate.web, "/").await;
-    let told = read(reply.header("proxy-status"));
-    assert_eq!(told.tokens["error"], "connection_refused");
-    assert!(told.strings["details"].contains("refused"), "{told:?}");
-}
