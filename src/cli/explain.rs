@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     admin::ExplainedView,
-    fault::{Facts, Guide, Kind},
+    fault::{Facts, Guide, Kind, Party},
     telemetry::{Case, TimingsMs, catalog},
 };
 
@@ -238,9 +238,10 @@ fn text(kind: Kind) -> String {
 fn section(kind: Kind) -> String {
     let (facts, guide) = (kind.facts(), kind.guide());
     let mut text = format!(
-        "### {}\n\n**{}** Status {}, at stage `{}`; `Proxy-Status: error={}`. Metric `{}`.\n\n{}\n",
+        "### {}\n\n**{}** Begun by the {}. Status {}, at stage `{}`; `Proxy-Status: error={}`. Metric `{}`.\n\n{}\n",
         title(facts),
         facts.title,
+        party(facts.begun_by),
         facts.status.as_u16(),
         facts.stage,
         facts.proxy_error,
@@ -273,10 +274,21 @@ fn title(facts: Facts) -> String {
     }
 }
 
+/// Who began it, in a sentence.
+const fn party(party: Party) -> &'static str {
+    match party {
+        Party::Client => "client",
+        Party::Tidegate => "gateway",
+        Party::Upstream => "service",
+        Party::Network => "network between the two",
+    }
+}
+
 fn facts_of(facts: Facts) -> String {
     let reason = facts.reason.unwrap_or("-");
     format!(
-        "status      {}\naccess log  cause={} kind={} stage={} reason={reason}\nanswer      Proxy-Status: tidegate; error={}; cause={}",
+        "begun by    the {}\nstatus      {}\naccess log  cause={} kind={} stage={} reason={reason}\nanswer      Proxy-Status: tidegate; error={}; cause={}",
+        party(facts.begun_by),
         facts.status.as_u16(),
         facts.cause,
         facts.name,

@@ -27,6 +27,23 @@ pub enum Cause {
     Internal,
 }
 
+/// Who began it: whose act, or silence, ended the request.
+///
+/// The cause says what kind of trouble it was, this at whose end to look first. A refusal is Tidegate's, whoever sent too
+/// much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Party {
+    /// Who sent the request.
+    Client,
+    /// This gateway: it refused, ran short, or has a bug.
+    Tidegate,
+    /// The endpoint, or the whole service.
+    Upstream,
+    /// What is between the gateway and the endpoint: routes, firewalls, name servers.
+    Network,
+}
+
 /// Where on the road of a request a fault happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +87,8 @@ pub struct Facts {
     pub name: &'static str,
     /// Whose doing it was.
     pub cause: Cause,
+    /// Who began it.
+    pub begun_by: Party,
     /// Where it usually happens.
     pub stage: Stage,
     /// The status of the answer, where it still can be chosen.
@@ -111,6 +130,19 @@ impl Cause {
     }
 }
 
+impl Party {
+    /// The word in JSON and pages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Tidegate => "tidegate",
+            Self::Upstream => "upstream",
+            Self::Network => "network",
+        }
+    }
+}
+
 impl Stage {
     /// The word in metrics and logs.
     #[must_use]
@@ -136,6 +168,12 @@ impl Stage {
 }
 
 impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Party {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

@@ -2,11 +2,11 @@
 
 use http::StatusCode;
 
-use super::{Cause, Facts, ShedReason, Stage};
+use super::{Cause, Facts, Party, ShedReason, Stage};
 
 /// Makes the enum, its list and its facts out of one table, so that none can lack a row.
 macro_rules! kinds {
-    ($($(#[$doc:meta])+ $kind:ident: $status:literal, $cause:ident, $stage:ident, $name:literal, $reason:expr, $title:literal;)+) => {
+    ($($(#[$doc:meta])+ $kind:ident: $status:literal, $cause:ident by $party:ident, $stage:ident, $name:literal, $reason:expr, $title:literal;)+) => {
         /// One way for a request to end badly.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Kind {
@@ -24,6 +24,7 @@ macro_rules! kinds {
                     $(Self::$kind => Facts {
                         name: $name,
                         cause: Cause::$cause,
+                        begun_by: Party::$party,
                         stage: Stage::$stage,
                         status: status($status),
                         proxy_error: $name,
@@ -36,170 +37,227 @@ macro_rules! kinds {
     };
 }
 
-// Kind: status, cause, usual stage, name (an error type of RFC 9209), reason, sentence.
+// Kind: status, cause and who began it, usual stage, name (an error type of RFC 9209), reason, sentence.
 // 499 is what nginx logs where the client left before the answer; it is never sent.
 kinds! {
     /// The HTTP library refused the request's head or framing.
-    FramingInvalid: 400, Client, Head, "http_request_error", Some("framing"),
+    FramingInvalid: 400, Client by Client, Head, "http_request_error", Some("framing"),
         "The request could not be read.";
     /// Host is missing, repeated, malformed, or differs from `:authority`.
-    HostInvalid: 400, Client, Head, "http_request_error", Some("host"),
+    HostInvalid: 400, Client by Client, Head, "http_request_error", Some("host"),
         "The Host of the request is missing or invalid.";
     /// The request target has no path, or a form that only a forward proxy takes.
-    TargetInvalid: 400, Client, Head, "http_request_error", Some("target"),
+    TargetInvalid: 400, Client by Client, Head, "http_request_error", Some("target"),
         "The request target is not one a gateway can serve.";
     /// A bad escape, `%00`, or `..` above the root.
-    PathInvalid: 400, Client, Head, "http_request_error", Some("path"),
+    PathInvalid: 400, Client by Client, Head, "http_request_error", Some("path"),
         "The path of the request is invalid.";
     /// A field that no gateway may pass on, such as an alias of a forwarding field.
-    HeaderInvalid: 400, Client, Head, "http_request_error", Some("header"),
+    HeaderInvalid: 400, Client by Client, Head, "http_request_error", Some("header"),
         "A header field of the request is invalid.";
-    /// Neither HTTP/1 nor HTTP/2.
-    VersionUnsupported: 505, Client, Head, "http_request_error", Some("version"),
-        "This version of HTTP is not supported.";
     /// A transfer coding besides `chunked`.
-    CodingUnsupported: 501, Client, Head, "http_request_error", Some("transfer_coding"),
+    CodingUnsupported: 501, Client by Client, Head, "http_request_error", Some("transfer_coding"),
         "The transfer coding of the request is not supported.";
     /// CONNECT or TRACE.
-    MethodRefused: 405, Client, Head, "http_request_error", Some("method"),
+    MethodRefused: 405, Client by Client, Head, "http_request_error", Some("method"),
         "This method is not allowed.";
     /// An `Expect` besides `100-continue`.
-    ExpectationRefused: 417, Client, Head, "http_request_error", Some("expectation"),
+    ExpectationRefused: 417, Client by Client, Head, "http_request_error", Some("expectation"),
         "The expectation of the request cannot be met.";
     /// The request target is over the head's limit.
-    UriTooLong: 414, Client, Head, "http_request_error", Some("uri_too_long"),
+    UriTooLong: 414, Client by Client, Head, "http_request_error", Some("uri_too_long"),
         "The request target is too long.";
     /// The head is over `max_header`.
-    HeadTooLarge: 431, Client, Head, "http_request_error", Some("head_too_large"),
+    HeadTooLarge: 431, Client by Client, Head, "http_request_error", Some("head_too_large"),
         "The header section of the request is too large.";
     /// The head took longer than `header_timeout`.
-    HeadTimeout: 408, Client, Head, "http_request_error", Some("header_timeout"),
+    HeadTimeout: 408, Client by Client, Head, "http_request_error", Some("header_timeout"),
         "The request's head did not arrive in time.";
     /// The body is over the route's `max_body`.
-    BodyTooLarge: 413, Client, Body, "http_request_error", Some("body_too_large"),
+    BodyTooLarge: 413, Client by Client, Body, "http_request_error", Some("body_too_large"),
         "The request body is too large.";
     /// No progress of the request body for `body_timeout`.
-    BodyTimeout: 408, Client, Body, "http_request_error", Some("body_timeout"),
+    BodyTimeout: 408, Client by Client, Body, "http_request_error", Some("body_timeout"),
         "The request body did not arrive in time.";
     /// The body's framing is broken.
-    BodyInvalid: 400, Client, Body, "http_request_error", Some("body"),
+    BodyInvalid: 400, Client by Client, Body, "http_request_error", Some("body"),
         "The request body could not be read.";
     /// No progress of the response body towards the client for `body_timeout`.
-    ReadTimeout: 408, Client, Body, "connection_write_timeout", Some("slow_reader"),
+    ReadTimeout: 408, Client by Client, Body, "connection_write_timeout", Some("slow_reader"),
         "The client stopped reading the answer.";
     /// The client closed or reset before the last byte. 499 as nginx logs it; it is never sent.
-    ClientAborted: 499, Client, Body, "connection_terminated", Some("client_abort"),
+    ClientAborted: 499, Client by Client, Body, "connection_terminated", Some("client_abort"),
         "The client left before the answer was complete.";
     /// No route of the config matches.
-    NoRoute: 404, Config, Route, "http_request_error", Some("no_route"),
+    NoRoute: 404, Config by Tidegate, Route, "http_request_error", Some("no_route"),
         "No route takes this request.";
     /// A token bucket is empty.
-    RateExceeded: 429, Overload, Rate, "http_request_denied", Some("rate_exceeded"),
+    RateExceeded: 429, Overload by Tidegate, Rate, "http_request_denied", Some("rate_exceeded"),
         "Too many requests.";
     /// No place is free, and there is no queue.
-    ConcurrencyExceeded: 503, Overload, Concurrency, "connection_limit_reached", Some("concurrency_exceeded"),
+    ConcurrencyExceeded: 503, Overload by Tidegate, Concurrency, "connection_limit_reached", Some("concurrency_exceeded"),
         "The service is at its limit.";
     /// No place is free, and the queue is full.
-    QueueFull: 503, Overload, Queue, "connection_limit_reached", Some("queue_full"),
+    QueueFull: 503, Overload by Tidegate, Queue, "connection_limit_reached", Some("queue_full"),
         "The service is at its limit.";
     /// No place came free in time.
-    QueueTimeout: 503, Overload, Queue, "connection_limit_reached", Some("queue_timeout"),
+    QueueTimeout: 503, Overload by Tidegate, Queue, "connection_limit_reached", Some("queue_timeout"),
         "The service is at its limit.";
     /// The wait would outlast the request's deadline.
-    DeadlineUnmeetable: 503, Overload, Queue, "connection_limit_reached", Some("deadline_unmeetable"),
+    DeadlineUnmeetable: 503, Overload by Tidegate, Queue, "connection_limit_reached", Some("deadline_unmeetable"),
         "The service cannot answer in the time that is left.";
     /// This process is short of a resource itself.
-    ProcessPressure: 503, Overload, Accept, "connection_limit_reached", Some("process_pressure"),
+    ProcessPressure: 503, Overload by Tidegate, Accept, "connection_limit_reached", Some("process_pressure"),
         "The gateway is short of resources.";
     /// The deadline was over before the request could be sent.
-    DeadlinePast: 504, Overload, Queue, "http_response_timeout", Some("deadline"),
+    DeadlinePast: 504, Overload by Tidegate, Queue, "http_response_timeout", Some("deadline"),
         "The deadline of the request has passed.";
     /// Every endpoint is unhealthy or ejected.
-    NoEndpoint: 503, Application, Pick, "destination_unavailable", Some("no_endpoint"),
+    NoEndpoint: 503, Application by Upstream, Pick, "destination_unavailable", Some("no_endpoint"),
         "No server of this service can answer now.";
-    /// The name of the upstream never resolved.
-    NameUnresolved: 503, Dns, Resolve, "dns_error", Some("never_resolved"),
+    /// The name of the upstream never resolved: there is none such (NXDOMAIN).
+    NameNotFound: 503, Dns by Network, Resolve, "dns_error", Some("nxdomain"),
+        "The service's name does not exist.";
+    /// The name of the upstream never resolved: its servers fail (SERVFAIL), or none takes questions.
+    NameServerFailed: 503, Dns by Network, Resolve, "dns_error", Some("servfail"),
+        "The servers of the service's name fail.";
+    /// The name of the upstream is there, and never had an address.
+    NameEmpty: 503, Dns by Network, Resolve, "dns_error", Some("no_address"),
+        "The service's name has no address.";
+    /// The name of the upstream never resolved, for another reason: not asked yet, not allowed to ask, a broken answer.
+    NameUnresolved: 503, Dns by Network, Resolve, "dns_error", Some("never_resolved"),
         "The service's name could not be resolved.";
     /// The name of the upstream never resolved: its servers did not answer.
-    NameUnresolvedTimeout: 503, Dns, Resolve, "dns_timeout", Some("never_resolved"),
+    NameUnresolvedTimeout: 503, Dns by Network, Resolve, "dns_timeout", Some("never_resolved"),
         "The service's name could not be resolved.";
+    /// The name resolved once, and does not exist any more.
+    NameGone: 502, Dns by Network, Resolve, "dns_error", Some("gone"),
+        "The service's name does not exist any more.";
+    /// The name resolved once, and has no address any more.
+    NameEmptied: 502, Dns by Network, Resolve, "dns_error", Some("emptied"),
+        "The service's name has no address any more.";
     /// The name resolved once; its last answer is older than `max_stale`.
-    NameStale: 502, Dns, Resolve, "dns_error", Some("stale"),
+    NameStale: 502, Dns by Network, Resolve, "dns_error", Some("stale"),
         "The service's name no longer resolves.";
     /// The last answer is older than `max_stale`, and the name servers do not answer.
-    NameStaleTimeout: 504, Dns, Resolve, "dns_timeout", Some("stale"),
+    NameStaleTimeout: 504, Dns by Network, Resolve, "dns_timeout", Some("stale"),
         "The service's name no longer resolves.";
     /// Every address of the name is loopback, link-local or metadata, and `[dns] allow_addresses` does not let it through.
-    AddressProhibited: 502, Dns, Resolve, "destination_ip_prohibited", Some("address_prohibited"),
+    AddressProhibited: 502, Dns by Tidegate, Resolve, "destination_ip_prohibited", Some("address_prohibited"),
         "The service's name points where it may not.";
     /// The endpoint refused the connection.
-    ConnectRefused: 502, Network, Connect, "connection_refused", None,
+    ConnectRefused: 502, Network by Upstream, Connect, "connection_refused", None,
         "The service refused the connection.";
-    /// No way to the endpoint's host or net.
-    ConnectUnreachable: 502, Network, Connect, "destination_ip_unroutable", None,
-        "The service cannot be reached.";
+    /// The endpoint's net is there, and nothing answers for its host.
+    HostUnreachable: 502, Network by Network, Connect, "destination_ip_unroutable", Some("host"),
+        "The service's host cannot be reached.";
+    /// No way leads to the endpoint's net, or a rule of this host forbids it.
+    NetUnreachable: 502, Network by Network, Connect, "destination_ip_unroutable", Some("net"),
+        "The service's network cannot be reached.";
     /// The connection was not taken within `connect_timeout`: packets are likely swallowed.
-    ConnectTimeout: 504, Network, Connect, "connection_timeout", Some("filtered"),
+    ConnectTimeout: 504, Network by Network, Connect, "connection_timeout", Some("filtered"),
         "The service did not take the connection in time.";
     /// The connection failed otherwise while being made.
-    ConnectFailed: 502, Network, Connect, "connection_terminated", Some("connect"),
+    ConnectFailed: 502, Network by Network, Connect, "connection_terminated", Some("connect"),
         "The connection to the service failed.";
     /// No local port is free towards the endpoint. Not the endpoint's fault.
-    PortsExhausted: 503, Overload, Connect, "connection_limit_reached", Some("ports"),
+    PortsExhausted: 503, Overload by Tidegate, Connect, "connection_limit_reached", Some("ports"),
         "The gateway is short of ports.";
     /// No file descriptor is free. Not the endpoint's fault.
-    DescriptorsExhausted: 503, Overload, Connect, "connection_limit_reached", Some("fds"),
+    DescriptorsExhausted: 503, Overload by Tidegate, Connect, "connection_limit_reached", Some("fds"),
         "The gateway is short of file descriptors.";
     /// The TLS handshake with the endpoint did not end in time.
-    TlsTimeout: 502, Communication, UpstreamTls, "tls_protocol_error", Some("handshake_timeout"),
+    TlsTimeout: 502, Communication by Upstream, UpstreamTls, "tls_protocol_error", Some("handshake_timeout"),
         "The secure connection to the service failed.";
-    /// The endpoint does not speak TLS as we do, or not at all.
-    TlsProtocol: 502, Communication, UpstreamTls, "tls_protocol_error", None,
+    /// The endpoint does not speak TLS, or breaks its rules.
+    TlsProtocol: 502, Communication by Upstream, UpstreamTls, "tls_protocol_error", None,
         "The secure connection to the service failed.";
-    /// The endpoint's certificate is expired, for another name, or of an unknown issuer.
-    TlsCertificate: 502, Communication, UpstreamTls, "tls_certificate_error", None,
+    /// The endpoint speaks TLS, and no version, cipher or protocol that is spoken here.
+    TlsMismatch: 502, Communication by Upstream, UpstreamTls, "tls_protocol_error", Some("mismatch"),
+        "The service and the gateway do not agree on TLS.";
+    /// The endpoint's certificate is for another name.
+    TlsName: 502, Communication by Upstream, UpstreamTls, "tls_certificate_error", Some("name"),
+        "The service's certificate is for another name.";
+    /// The endpoint's certificate has expired.
+    TlsExpired: 502, Communication by Upstream, UpstreamTls, "tls_certificate_error", Some("expired"),
+        "The service's certificate has expired.";
+    /// The endpoint's certificate is not valid yet.
+    TlsNotYetValid: 502, Communication by Upstream, UpstreamTls, "tls_certificate_error", Some("not_yet_valid"),
+        "The service's certificate is not valid yet.";
+    /// The endpoint's certificate is of an issuer that is not trusted here.
+    TlsUnknownIssuer: 502, Communication by Upstream, UpstreamTls, "tls_certificate_error", Some("unknown_issuer"),
+        "The issuer of the service's certificate is not trusted.";
+    /// The endpoint's certificate is wrong otherwise: for another purpose, badly signed, or missing.
+    TlsCertificate: 502, Communication by Upstream, UpstreamTls, "tls_certificate_error", None,
         "The service's certificate is not valid.";
-    /// The endpoint sent a TLS alert.
-    TlsAlert: 502, Communication, UpstreamTls, "tls_alert_received", None,
+    /// The endpoint sent a TLS alert: it speaks no version, cipher or protocol that was offered.
+    TlsAlertMismatch: 502, Communication by Upstream, UpstreamTls, "tls_alert_received", Some("mismatch"),
+        "The service takes none of the versions of TLS that were offered.";
+    /// The endpoint sent another TLS alert.
+    TlsAlert: 502, Communication by Upstream, UpstreamTls, "tls_alert_received", None,
         "The service ended the secure connection.";
-    /// The endpoint reset the connection before the answer's head was complete.
-    ConnectionReset: 502, Communication, FirstByte, "connection_terminated", Some("reset"),
+    /// The endpoint reset the connection before a byte of the answer.
+    ConnectionReset: 502, Communication by Upstream, FirstByte, "connection_terminated", Some("reset"),
         "The service reset the connection.";
-    /// The endpoint closed the connection before the answer's head was complete.
-    ConnectionClosed: 502, Communication, FirstByte, "connection_terminated", Some("closed"),
+    /// The endpoint reset the connection within the answer's head.
+    HeadReset: 502, Communication by Upstream, FirstByte, "connection_terminated", Some("reset_in_head"),
+        "The service reset the connection while its answer began.";
+    /// The endpoint closed the connection before a byte of the answer.
+    ConnectionClosed: 502, Communication by Upstream, FirstByte, "connection_terminated", Some("closed"),
         "The service closed the connection.";
-    /// The endpoint refused the HTTP/2 stream, or went away before it took it.
-    StreamRefused: 502, Communication, FirstByte, "connection_terminated", Some("stream_refused"),
+    /// The endpoint closed a connection that had rested, just as a request was sent on it.
+    KeepAliveRace: 502, Communication by Upstream, FirstByte, "connection_terminated", Some("closed_idle"),
+        "The service closed an idle connection just as it was used.";
+    /// The endpoint refused the HTTP/2 stream.
+    StreamRefused: 502, Communication by Upstream, FirstByte, "connection_terminated", Some("stream_refused"),
         "The service refused the request's stream.";
+    /// The endpoint reset the HTTP/2 stream before the answer's head.
+    StreamReset: 502, Communication by Upstream, FirstByte, "connection_terminated", Some("stream_reset"),
+        "The service gave the request's stream up.";
+    /// The endpoint said GOAWAY before it took the HTTP/2 stream.
+    GoneAway: 502, Communication by Upstream, FirstByte, "connection_terminated", Some("goaway"),
+        "The service is closing the connection, and did not take the request.";
     /// The answer is not HTTP, or breaks its rules.
-    ResponseInvalid: 502, Communication, FirstByte, "http_protocol_error", None,
+    ResponseInvalid: 502, Communication by Upstream, FirstByte, "http_protocol_error", None,
         "The service's answer could not be read.";
+    /// One of the two broke the rules of HTTP/2 in the eyes of the other, or the endpoint does not speak it.
+    Http2Broken: 502, Communication by Upstream, FirstByte, "http_protocol_error", Some("http2"),
+        "The service and the gateway do not understand each other's HTTP/2.";
     /// The answer's head is over the limit.
-    ResponseHeadTooLarge: 502, Communication, FirstByte, "http_response_header_section_size", None,
+    ResponseHeadTooLarge: 502, Communication by Upstream, FirstByte, "http_response_header_section_size", None,
         "The header section of the service's answer is too large.";
-    /// The connection ended before the answer did.
-    ResponseIncomplete: 502, Communication, Body, "http_response_incomplete", None,
+    /// The connection was closed within the answer's head.
+    HeadIncomplete: 502, Communication by Upstream, FirstByte, "http_response_incomplete", Some("head"),
+        "The head of the service's answer is incomplete.";
+    /// The connection was closed before the answer's body was complete.
+    ResponseIncomplete: 502, Communication by Upstream, Body, "http_response_incomplete", None,
         "The service's answer is incomplete.";
+    /// The endpoint reset the connection or the stream within the answer's body.
+    BodyReset: 502, Communication by Upstream, Body, "http_response_incomplete", Some("reset_in_body"),
+        "The service reset the connection before its answer was complete.";
+    /// The framing of the answer's body is broken.
+    BodyMalformed: 502, Communication by Upstream, Body, "http_protocol_error", Some("body"),
+        "The body of the service's answer could not be read.";
     /// A 101 that was not asked for, or that names another protocol.
-    UpgradeFailed: 502, Communication, Upgrade, "http_upgrade_failed", None,
+    UpgradeFailed: 502, Communication by Upstream, Upgrade, "http_upgrade_failed", None,
         "The service switched protocols unasked, or to another one.";
     /// Tidegate's own name stands in `Via`.
-    LoopDetected: 502, Communication, Head, "proxy_loop_detected", None,
+    LoopDetected: 502, Communication by Tidegate, Head, "proxy_loop_detected", None,
         "The request came around in a loop.";
     /// No head of an answer within `first_byte_timeout`.
-    FirstByteTimeout: 504, Application, FirstByte, "http_response_timeout", Some("first_byte_timeout"),
+    FirstByteTimeout: 504, Application by Upstream, FirstByte, "http_response_timeout", Some("first_byte_timeout"),
         "The service did not answer in time.";
     /// The route's `timeout` passed.
-    RequestTimeout: 504, Application, FirstByte, "http_response_timeout", Some("timeout"),
+    RequestTimeout: 504, Application by Upstream, FirstByte, "http_response_timeout", Some("timeout"),
         "The service did not answer in time.";
     /// No progress of the response body from the endpoint for `body_timeout`.
-    ResponseStalled: 504, Application, Body, "connection_read_timeout", Some("stalled"),
+    ResponseStalled: 504, Application by Upstream, Body, "connection_read_timeout", Some("stalled"),
         "The service's answer stopped.";
     /// A panic while the request was handled, caught.
-    Panicked: 500, Internal, Head, "proxy_internal_error", Some("panic"),
+    Panicked: 500, Internal by Tidegate, Head, "proxy_internal_error", Some("panic"),
         "An error inside the gateway.";
     /// What cannot happen did: a bug of Tidegate's.
-    Internal: 500, Internal, Send, "proxy_internal_error", Some("bug"),
+    Internal: 500, Internal by Tidegate, Send, "proxy_internal_error", Some("bug"),
         "An error inside the gateway.";
 }
 

@@ -12,7 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use facts::{Cause, Facts, Stage};
+pub use facts::{Cause, Facts, Party, Stage};
 pub use guide::Guide;
 pub use kind::Kind;
 pub use refusal::{BucketFacts, Refusal, ShedReason};

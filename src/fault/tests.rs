@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, num::NonZeroU32, sync::Arc, time::Duration};
 
-use super::{BucketFacts, Cause, Fault, Kind, Refusal, ShedReason, Stage};
+use super::{BucketFacts, Cause, Fault, Kind, Party, Refusal, ShedReason, Stage};
 
 /// The error types of RFC 9209, section 2.3.
 const REGISTERED: [&str; 32] = [
@@ -101,7 +101,7 @@ const PROMISED: [(Kind, u16, &str, Cause); 34] = [
         Cause::Network,
     ),
     (
-        Kind::ConnectUnreachable,
+        Kind::HostUnreachable,
         502,
         "destination_ip_unroutable",
         Cause::Network,
@@ -203,6 +203,22 @@ fn every_kind_has_a_name_and_reason_of_its_own() {
 }
 
 #[test]
+fn whoever_began_it_fits_the_cause() {
+    for kind in Kind::ALL {
+        let facts = kind.facts();
+        let fits = match facts.cause {
+            Cause::Client => facts.begun_by == Party::Client,
+            Cause::Overload | Cause::Config | Cause::Internal => facts.begun_by == Party::Tidegate,
+            Cause::Dns | Cause::Network => facts.begun_by != Party::Client,
+            Cause::Communication | Cause::Application => {
+                matches!(facts.begun_by, Party::Upstream | Party::Tidegate)
+            }
+        };
+        assert!(fits, "{kind:?}: {}", facts.begun_by);
+    }
+}
+
+#[test]
 fn every_error_type_is_registered() {
     for kind in Kind::ALL {
         let facts = kind.facts();
@@ -219,7 +235,12 @@ fn every_kind_knows_its_place_in_the_list() {
 
 #[test]
 fn reasons_and_names_are_tokens_and_titles_are_sentences() {
-    let token = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let token = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
     for kind in Kind::ALL {
         let facts = kind.facts();
         assert!(token(facts.name), "{kind:?}");

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Kind, Stage},
-    proxy::{ConnectionFacts, HopOnce},
+    proxy::{ConnectionFacts, HopOnce, Reading},
 };
 
 /// Room for the request target beside `max_header`: hyper refuses a target of 64 KiB itself, and what is
@@ -154,6 +154,7 @@ fn facts(shared: &Shared, terms: &Terms, ends: Ends) -> ConnectionFacts {
         stop_tunnels: shared.stop_tunnels.clone(),
         trusted_proxies: Arc::clone(&terms.trusted_proxies),
         hop: HopOnce::default(),
+        reading: Reading::default(),
     }
 }
 
@@ -178,15 +179,28 @@ async fn talk(shared: &Shared, terms: &Terms, wire: Wire, facts: ConnectionFacts
         shared.connections.clone(),
         Arc::clone(&newborn),
     );
-    let http = http(shared, terms, newborn);
+    let http = http(shared, terms, newborn, facts.reading.clone());
     let connection = http.serve_connection_with_upgrades(TokioIo::new(socket), exchange);
-    let ended = drive(shared, terms, connection, &activity, &leftover).await;
+    let ended = drive(
+        shared,
+        terms,
+        connection,
+        &activity,
+        &leftover,
+        &facts.reading,
+    )
+    .await;
     tell(shared, terms, &facts, &activity, ended);
 }
 
 /// HTTP as this listener speaks it. What is not set is hyper's and h2's own default, above all their caps on
 /// reset streams.
-fn http(shared: &Shared, terms: &Terms, newborn: Arc<Newborn>) -> Builder<Streams> {
+fn http(
+    shared: &Shared,
+    terms: &Terms,
+    newborn: Arc<Newborn>,
+    reading: Reading,
+) -> Builder<Streams> {
     let plan = &terms.plan;
     let head = plan.max_header_bytes.get();
     let mut http = Builder::new(Streams::new(
@@ -194,6 +208,7 @@ fn http(shared: &Shared, terms: &Terms, newborn: Arc<Newborn>) -> Builder<Stream
         plan.body_timeout,
         Arc::clone(&terms.handles),
         newborn,
+        reading,
     ));
     http.http1()
         .half_close(false) // who closes its side before its answer is out has left, as for nginx and Envoy
@@ -216,6 +231,7 @@ async fn drive(
     connection: UpgradeableConnection<'_, TokioIo<Watched>, Exchange, Streams>,
     activity: &Activity,
     leftover: &Leftover,
+    reading: &Reading,
 ) -> Ended {
     let mut connection = pin!(connection);
     let mut clock = Clock::new(activity);
@@ -257,7 +273,11 @@ async fn drive(
                 activity.leaves();
                 connection.as_mut().graceful_shutdown();
             }
-            Due::Head | Due::First | Due::Write | Due::Closing => return Ended::Late(due),
+            Due::Write => {
+                reading.stopped(); // before the connection drops its answers
+                return Ended::Late(due);
+            }
+            Due::Head | Due::First | Due::Closing => return Ended::Late(due),
         }
     }
 }

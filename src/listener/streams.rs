@@ -20,7 +20,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::task::TaskTracker;
 
-use crate::telemetry::ListenerHandles;
+use crate::{proxy::Reading, telemetry::ListenerHandles};
 
 /// Runs the streams of one connection in its listener's tasks.
 #[derive(Clone)]
@@ -29,6 +29,7 @@ pub(super) struct Streams {
     patience: Duration,
     handles: Arc<ListenerHandles>,
     newborn: Arc<Newborn>,
+    reading: Reading,
 }
 
 /// Carries what a stream's guard watches from the service to the executor: hyper calls the one, then at
@@ -49,10 +50,11 @@ pin_project! {
     /// A stream, and the end of our patience with it.
     struct Guarded<F> {
         #[pin]
-        stream: F,
+        stream: Option<F>,
         handed: Option<Arc<Handed>>,
         patience: Duration,
         handles: Arc<ListenerHandles>,
+        reading: Reading,
         stall: Option<Stall>,
     }
 }
@@ -72,12 +74,14 @@ impl Streams {
         patience: Duration,
         handles: Arc<ListenerHandles>,
         newborn: Arc<Newborn>,
+        reading: Reading,
     ) -> Self {
         Self {
             tasks,
             patience,
             handles,
             newborn,
+            reading,
         }
     }
 }
@@ -88,10 +92,11 @@ where
 {
     fn execute(&self, stream: F) {
         self.tasks.spawn(Guarded {
-            stream,
+            stream: Some(stream),
             handed: self.newborn.0.lock().take(),
             patience: self.patience,
             handles: Arc::clone(&self.handles),
+            reading: self.reading.clone(),
             stall: None,
         });
     }
@@ -129,8 +134,9 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        if this.stream.poll(cx).is_ready() {
+        let mut this = self.project();
+        let polled = this.stream.as_mut().as_pin_mut().map(|s| s.poll(cx));
+        if polled != Some(Poll::Pending) {
             return Poll::Ready(());
         }
         let waiting = this.handed.as_ref();
@@ -152,6 +158,9 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
             if Instant::now() >= end {
                 this.handles.timed_out("write");
                 // Dropped unfinished, the stream is reset and its body with the permit is gone.
+                this.reading.stopped();
+                this.stream.set(None);
+                this.reading.goes_on();
                 return Poll::Ready(());
             }
             stall.sleep.as_mut().reset(end);
@@ -171,10 +180,11 @@ mod tests {
 
     fn guarded<F: Future<Output = ()>>(stream: F, handed: &Arc<Handed>) -> Guarded<F> {
         Guarded {
-            stream,
+            stream: Some(stream),
             handed: Some(Arc::clone(handed)),
             patience: PATIENCE,
             handles: Telemetry::new().listener(&ListenerName::from("web")),
+            reading: Reading::default(),
             stall: None,
         }
     }

@@ -226,9 +226,13 @@ fn may_follow(on: RetryOn, idempotent: bool, ended: Ended) -> bool {
         Ended::Broken(Kind::FirstByteTimeout) => on.timeout && idempotent,
         Ended::Broken(
             Kind::ConnectionReset
+            | Kind::HeadReset
             | Kind::ConnectionClosed
+            | Kind::KeepAliveRace
             | Kind::StreamRefused
-            | Kind::ResponseIncomplete,
+            | Kind::StreamReset
+            | Kind::GoneAway
+            | Kind::HeadIncomplete,
         ) => on.reset && idempotent,
         Ended::Answered(StatusCode::BAD_GATEWAY) => on.status_502 && idempotent,
         Ended::Answered(StatusCode::SERVICE_UNAVAILABLE) => on.status_503 && idempotent,
@@ -276,6 +280,7 @@ mod tests {
         for kind in [
             Kind::ConnectionReset,
             Kind::ConnectionClosed,
+            Kind::KeepAliveRace,
             Kind::FirstByteTimeout,
             Kind::StreamRefused,
         ] {
@@ -303,11 +308,15 @@ mod tests {
             reset: true,
             ..RetryOn::default()
         };
-        assert!(may_follow(
-            reset,
-            true,
-            Ended::Broken(Kind::ConnectionClosed)
-        ));
+        for kind in [
+            Kind::ConnectionClosed,
+            Kind::KeepAliveRace,
+            Kind::HeadReset,
+            Kind::HeadIncomplete,
+            Kind::StreamReset,
+        ] {
+            assert!(may_follow(reset, true, Ended::Broken(kind)), "{kind:?}");
+        }
         assert!(!may_follow(reset, true, Ended::Unsent));
         assert!(!may_follow(
             reset,

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -43,7 +46,16 @@ pub struct ConnectionFacts {
     pub trusted_proxies: Arc<[IpNet]>,
     /// What it adds to the head of each of its requests; begins empty.
     pub hop: HopOnce,
+    /// Whether its client has stopped reading; begins as reading.
+    pub reading: Reading,
 }
+
+/// Whether what ends now ends because the client stopped reading: said by the listener just before it drops the answers.
+///
+/// `Relaxed`: who drops an answer has said it before, on the same thread. On HTTP/2 another stream of the connection may
+/// end in that moment and be told of the same way.
+#[derive(Debug, Clone, Default)]
+pub struct Reading(Arc<AtomicBool>);
 
 /// Made with the first request of a connection.
 #[derive(Clone, Default)]
@@ -51,6 +63,28 @@ pub struct HopOnce(OnceLock<Hop>);
 
 /// The longest request target, whatever the head may hold besides (nginx has 8 KiB for it; a head has four).
 const MAX_TARGET_BYTES: usize = 16 * 1024;
+
+// === impl Reading ===
+
+impl Reading {
+    /// The client has taken nothing for too long.
+    pub fn stopped(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Only one of its streams had stopped, and that has ended.
+    pub fn goes_on(&self) {
+        self.0.store(false, Relaxed);
+    }
+
+    /// Whether it stopped.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+// === impl ConnectionFacts ===
 
 impl ConnectionFacts {
     /// What a head that came over it is measured by.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     admission::Wish,
-    fault::{Fault, Kind},
+    fault::{Cause, Fault, Kind, Stage},
     pool::SendBody,
     respond,
     snapshot::{FallsTo, RouteLive},
@@ -121,29 +121,15 @@ fn leads_back(live: &RouteLive, index: usize, trail: &Trail) -> bool {
 
 /// Whether a fault says that nothing can serve: no endpoint, no address, or no connection.
 const fn cannot_serve(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::NoEndpoint
-            | Kind::NameUnresolved
-            | Kind::NameUnresolvedTimeout
-            | Kind::NameStale
-            | Kind::NameStaleTimeout
-            | Kind::AddressProhibited
-            | Kind::ConnectRefused
-            | Kind::ConnectUnreachable
-            | Kind::ConnectTimeout
-            | Kind::ConnectFailed
-            | Kind::TlsTimeout
-            | Kind::TlsProtocol
-            | Kind::TlsCertificate
-            | Kind::TlsAlert
-    )
+    let facts = kind.facts();
+    matches!(kind, Kind::NoEndpoint)
+        || matches!(facts.cause, Cause::Dns | Cause::Network)
+        || matches!(facts.stage, Stage::UpstreamTls)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Cause, Stage};
 
     #[test]
     fn what_is_refused_for_want_of_capacity_or_was_sent_or_is_the_clients_stays() {
@@ -164,7 +150,17 @@ mod tests {
             ];
             assert!(before_it_was_sent.contains(&facts.stage), "{kind:?}");
         }
-        assert!(cannot_serve(Kind::NoEndpoint) && cannot_serve(Kind::ConnectRefused));
+        for kind in [
+            Kind::NoEndpoint,
+            Kind::ConnectRefused,
+            Kind::NameNotFound,
+            Kind::AddressProhibited,
+            Kind::TlsTimeout,
+            Kind::TlsExpired,
+        ] {
+            assert!(cannot_serve(kind), "{kind:?}");
+        }
+        assert!(!cannot_serve(Kind::ConnectionClosed), "it was sent");
         assert!(!cannot_serve(Kind::PortsExhausted), "our own want");
     }
 }

@@ -108,7 +108,7 @@ pub(crate) fn check(parts: &Parts, bounds: &Bounds) -> Result<Checked, Kind> {
         parts.version,
         Version::HTTP_10 | Version::HTTP_11 | Version::HTTP_2
     ) {
-        return Err(Kind::VersionUnsupported);
+        return Err(Kind::FramingInvalid);
     }
     check_framing(parts)?;
     let (host, authority) = host(parts, bounds)?;

@@ -29,6 +29,6 @@ mod upgrade;
 mod upload;
 
 pub use entrance::Entrance;
-pub use facts::{ConnectionFacts, HopOnce};
+pub use facts::{ConnectionFacts, HopOnce, Reading};
 pub use service::GateService;
 pub use unseen::{Panicked, refused};

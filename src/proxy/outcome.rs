@@ -42,7 +42,8 @@ pub(super) fn of_fault(fault: &Fault) -> Outcome {
         // What was never sent, or sent nowhere, is not the endpoint's load.
         (
             Kind::ConnectRefused
-            | Kind::ConnectUnreachable
+            | Kind::HostUnreachable
+            | Kind::NetUnreachable
             | Kind::PortsExhausted
             | Kind::DescriptorsExhausted,
             _,

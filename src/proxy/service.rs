@@ -9,10 +9,10 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use tower::Service;
 
-use super::{ConnectionFacts, Entrance, handle::handle};
+use super::{ConnectionFacts, Entrance, handle::handle, unseen};
 
 /// The whole data path. It never fails: a fault is an answer.
 ///
@@ -46,9 +46,7 @@ impl Service<Request<Body>> for GateService {
             if let Some(connection) = connection {
                 return Ok(handle(entrance, connection, request).await);
             }
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            Ok(response)
+            Ok(unseen::stray(&entrance))
         })
     }
 }

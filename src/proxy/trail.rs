@@ -324,6 +324,8 @@ impl Drop for Trail {
         }
         let fault = if std::thread::panicking() {
             Fault::new(Kind::Panicked)
+        } else if self.connection.reading.has_stopped() {
+            Fault::new(Kind::ReadTimeout)
         } else {
             let stage = if self.status.is_some() {
                 Stage::Body

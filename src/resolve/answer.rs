@@ -91,13 +91,24 @@ impl Answer {
     pub fn fault(&self) -> Option<Kind> {
         match self.state {
             AnswerState::Fresh | AnswerState::Stale { .. } => None,
-            AnswerState::Failed(Why::Prohibited) | AnswerState::Expired(Why::Prohibited) => {
-                Some(Kind::AddressProhibited)
-            }
-            AnswerState::Failed(Why::Timeout) => Some(Kind::NameUnresolvedTimeout),
-            AnswerState::Pending | AnswerState::Failed(_) => Some(Kind::NameUnresolved),
-            AnswerState::Expired(Why::Timeout) => Some(Kind::NameStaleTimeout),
-            AnswerState::Expired(_) => Some(Kind::NameStale),
+            AnswerState::Pending => Some(Kind::NameUnresolved),
+            AnswerState::Failed(why) => Some(match why {
+                Why::NotFound => Kind::NameNotFound,
+                Why::ServerFailure => Kind::NameServerFailed,
+                Why::Empty => Kind::NameEmpty,
+                Why::Timeout => Kind::NameUnresolvedTimeout,
+                Why::Prohibited => Kind::AddressProhibited,
+                Why::Refused | Why::Truncated | Why::AliasLoop => Kind::NameUnresolved,
+            }),
+            AnswerState::Expired(why) => Some(match why {
+                Why::NotFound => Kind::NameGone,
+                Why::Empty => Kind::NameEmptied,
+                Why::Timeout => Kind::NameStaleTimeout,
+                Why::Prohibited => Kind::AddressProhibited,
+                Why::ServerFailure | Why::Refused | Why::Truncated | Why::AliasLoop => {
+                    Kind::NameStale
+                }
+            }),
         }
     }
 }
@@ -150,27 +161,22 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_never_resolved_is_told_from_one_that_went_stale() {
-        assert_eq!(
-            fault_of(AnswerState::Failed(Why::NotFound)),
-            Some(Kind::NameUnresolved)
-        );
-        assert_eq!(
-            fault_of(AnswerState::Expired(Why::NotFound)),
-            Some(Kind::NameStale)
-        );
-    }
-
-    #[test]
-    fn a_timeout_is_told_from_an_error() {
-        assert_eq!(
-            fault_of(AnswerState::Failed(Why::Timeout)),
-            Some(Kind::NameUnresolvedTimeout)
-        );
-        assert_eq!(
-            fault_of(AnswerState::Expired(Why::Timeout)),
-            Some(Kind::NameStaleTimeout)
-        );
+    fn what_the_last_lookup_said_and_whether_there_was_a_good_one_is_told_apart() {
+        for (why, never, once) in [
+            (Why::NotFound, Kind::NameNotFound, Kind::NameGone),
+            (Why::ServerFailure, Kind::NameServerFailed, Kind::NameStale),
+            (Why::Empty, Kind::NameEmpty, Kind::NameEmptied),
+            (
+                Why::Timeout,
+                Kind::NameUnresolvedTimeout,
+                Kind::NameStaleTimeout,
+            ),
+            (Why::Refused, Kind::NameUnresolved, Kind::NameStale),
+        ] {
+            assert_eq!(fault_of(AnswerState::Failed(why)), Some(never));
+            assert_eq!(fault_of(AnswerState::Expired(why)), Some(once));
+        }
+        assert_eq!(fault_of(AnswerState::Pending), Some(Kind::NameUnresolved));
     }
 
     #[test]

@@ -56,15 +56,17 @@ fn message(title: &'static str, detail: Option<&str>) -> Option<HeaderValue> {
 }
 
 /// What the fault means to a caller: `Unavailable` may be tried again, the rest not as it is.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a line for each kind, so that none can be forgotten"
+)]
 pub(super) const fn code(kind: Kind) -> Code {
     use Kind as K;
     match kind {
         K::RateExceeded | K::BodyTooLarge | K::HeadTooLarge | K::UriTooLong => {
             Code::ResourceExhausted
         }
-        K::NoRoute | K::MethodRefused | K::VersionUnsupported | K::CodingUnsupported => {
-            Code::Unimplemented
-        }
+        K::NoRoute | K::MethodRefused | K::CodingUnsupported => Code::Unimplemented,
         K::ClientAborted => Code::Cancelled,
         K::DeadlinePast
         | K::FirstByteTimeout
@@ -81,6 +83,8 @@ pub(super) const fn code(kind: Kind) -> Code {
         | K::ExpectationRefused
         | K::BodyInvalid
         | K::ResponseInvalid
+        | K::Http2Broken
+        | K::BodyMalformed
         | K::ResponseHeadTooLarge
         | K::UpgradeFailed
         | K::LoopDetected
@@ -93,23 +97,41 @@ pub(super) const fn code(kind: Kind) -> Code {
         | K::DeadlineUnmeetable
         | K::ProcessPressure
         | K::NoEndpoint
+        | K::NameNotFound
+        | K::NameServerFailed
+        | K::NameEmpty
         | K::NameUnresolved
         | K::NameUnresolvedTimeout
+        | K::NameGone
+        | K::NameEmptied
         | K::NameStale
         | K::NameStaleTimeout
         | K::ConnectRefused
-        | K::ConnectUnreachable
+        | K::HostUnreachable
+        | K::NetUnreachable
         | K::ConnectTimeout
         | K::ConnectFailed
         | K::PortsExhausted
         | K::DescriptorsExhausted
         | K::TlsTimeout
         | K::TlsProtocol
+        | K::TlsMismatch
+        | K::TlsName
+        | K::TlsExpired
+        | K::TlsNotYetValid
+        | K::TlsUnknownIssuer
         | K::TlsCertificate
+        | K::TlsAlertMismatch
         | K::TlsAlert
         | K::ConnectionReset
+        | K::HeadReset
         | K::ConnectionClosed
+        | K::KeepAliveRace
         | K::StreamRefused
-        | K::ResponseIncomplete => Code::Unavailable,
+        | K::StreamReset
+        | K::GoneAway
+        | K::HeadIncomplete
+        | K::ResponseIncomplete
+        | K::BodyReset => Code::Unavailable,
     }
 }

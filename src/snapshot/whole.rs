@@ -9,7 +9,6 @@ use crate::{
     config::{CertificateFacts, ConfigHash, Plan, RoutePlan, Trouble, UpstreamPlan},
     names::{EndpointId, UpstreamName},
     pool::Seats,
-    resolve::Answer,
     route,
     telemetry::{RouteHandles, UpstreamHandles},
     upstream::Connector,
@@ -138,10 +137,10 @@ impl Snapshot {
 // === impl UpstreamLive ===
 
 impl UpstreamLive {
-    /// What a name said that has no address; `None` where all names have some.
+    /// A name that has no address; `None` where all names have some.
     #[must_use]
-    pub fn unresolved(&self) -> Option<&Answer> {
-        let mut answers = self.names.iter().map(|named| &named.answer);
-        answers.find(|answer| answer.fault().is_some())
+    pub fn unresolved(&self) -> Option<&Named> {
+        let mut names = self.names.iter();
+        names.find(|named| named.answer.fault().is_some())
     }
 }

@@ -23,6 +23,9 @@ use crate::{
 
 /// So many pooled connections may turn out to be closed; then a new one is made.
 const STALE_TRIES: u32 = 2;
+/// A connection that had rested and ends within this time of a request, without a byte, was closed by an endpoint that
+/// had not seen the request yet; one that takes longer has likely broken at work. Several round trips on any network.
+const CROSSING: Duration = Duration::from_millis(250);
 
 /// An endpoint answered.
 #[derive(Debug)]
@@ -218,7 +221,7 @@ impl Trial<'_> {
                 stream.answered();
                 Ok((answer, Hold::Http2(stream)))
             }
-            Err(error) => Err(self.failed(error, Answer::Nothing)),
+            Err(error) => Err(self.failed(error, Answer::Unknown)),
         }
     }
 
@@ -258,10 +261,17 @@ impl Trial<'_> {
                 Failure::Failed(unsent(fault, None, self.reused))
             }
             None => {
-                if self.reused && came == Answer::Nothing {
-                    self.wanted.connector.handles.stale_connection();
+                let fault = classify::exchange(error.error(), came);
+                if !self.reused || came == Answer::Begun {
+                    return self.sent(fault);
                 }
-                self.sent(classify::exchange(error.error(), came))
+                self.wanted.connector.handles.stale_connection();
+                let crossed = came == Answer::Nothing && self.began.elapsed() <= CROSSING;
+                self.sent(if crossed {
+                    classify::crossed(fault)
+                } else {
+                    fault
+                })
             }
         }
     }

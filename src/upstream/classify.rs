@@ -6,6 +6,7 @@
 use std::{
     error::Error,
     io,
+    net::SocketAddr,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -13,6 +14,7 @@ use httpdate::fmt_http_date;
 use rustix::io::Errno;
 use rustls::{AlertDescription, CertificateError, Error as TlsError, pki_types::UnixTime};
 
+use super::socket;
 use crate::{
     fault::{Fault, Kind, Stage},
     health::{CheckFailure, Outcome},
@@ -25,22 +27,28 @@ pub(super) enum Answer {
     Nothing,
     /// A part of its head came.
     Begun,
+    /// It is not known: the connection is shared, and what came may be another's.
+    Unknown,
 }
 
-/// TCP could not be connected.
-pub(super) fn connect(error: &io::Error) -> Fault {
+/// TCP could not be connected to `address`.
+pub(super) fn connect(error: &io::Error, address: SocketAddr) -> Fault {
     let kind = match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE) => Kind::DescriptorsExhausted,
-        Some(Errno::ADDRNOTAVAIL) => Kind::PortsExhausted,
-        _ => match error.kind() {
-            io::ErrorKind::ConnectionRefused => Kind::ConnectRefused,
-            io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NetworkDown
-            | io::ErrorKind::PermissionDenied => Kind::ConnectUnreachable,
-            io::ErrorKind::TimedOut => Kind::ConnectTimeout,
-            _ => Kind::ConnectFailed,
-        },
+        Some(Errno::ADDRNOTAVAIL) if socket::has_address_towards(address) => Kind::PortsExhausted,
+        Some(Errno::CONNREFUSED) => Kind::ConnectRefused,
+        Some(Errno::HOSTUNREACH | Errno::HOSTDOWN) => Kind::HostUnreachable,
+        // No way there, a rule of this host against it, or no address of our own to go there from.
+        Some(
+            Errno::NETUNREACH
+            | Errno::NETDOWN
+            | Errno::ACCESS
+            | Errno::PERM
+            | Errno::ADDRNOTAVAIL
+            | Errno::AFNOSUPPORT,
+        ) => Kind::NetUnreachable,
+        Some(Errno::TIMEDOUT) => Kind::ConnectTimeout,
+        _ => Kind::ConnectFailed,
     };
     Fault::new(kind)
         .at(Stage::Connect)
@@ -65,8 +73,10 @@ pub(super) fn handshake(error: &io::Error) -> Fault {
 /// TLS failed.
 fn tls(error: &TlsError) -> Fault {
     let kind = match error {
-        TlsError::InvalidCertificate(_) | TlsError::NoCertificatesPresented => Kind::TlsCertificate,
+        TlsError::InvalidCertificate(why) => of_certificate(why),
+        TlsError::NoCertificatesPresented => Kind::TlsCertificate,
         TlsError::AlertReceived(alert) => return alerted(*alert),
+        TlsError::PeerIncompatible(_) | TlsError::NoApplicationProtocol => Kind::TlsMismatch,
         _ => Kind::TlsProtocol,
     };
     let detail = match error {
@@ -76,8 +86,42 @@ fn tls(error: &TlsError) -> Fault {
     Fault::new(kind).at(Stage::UpstreamTls).detail(detail)
 }
 
+fn of_certificate(why: &CertificateError) -> Kind {
+    match why {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Kind::TlsName
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Kind::TlsExpired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Kind::TlsNotYetValid
+        }
+        // Signed with a key that is not trusted, by somebody of whom only the name is known or not even that.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Kind::TlsUnknownIssuer,
+        _ => Kind::TlsCertificate,
+    }
+}
+
+/// Whether what was wrong is the certificate.
+pub(super) const fn is_of_a_certificate(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::TlsName
+            | Kind::TlsExpired
+            | Kind::TlsNotYetValid
+            | Kind::TlsUnknownIssuer
+            | Kind::TlsCertificate
+    )
+}
+
 fn alerted(alert: AlertDescription) -> Fault {
-    Fault::new(Kind::TlsAlert)
+    let kind = match alert {
+        AlertDescription::ProtocolVersion
+        | AlertDescription::HandshakeFailure
+        | AlertDescription::InsufficientSecurity
+        | AlertDescription::NoApplicationProtocol => Kind::TlsAlertMismatch,
+        _ => Kind::TlsAlert,
+    };
+    Fault::new(kind)
         .at(Stage::UpstreamTls)
         .detail(format!("alert received: {alert:?}"))
 }
@@ -112,11 +156,16 @@ pub(super) fn exchange(error: &hyper::Error, answer: Answer) -> Fault {
     } else {
         ended(answer) // closed, incomplete, cancelled, no answer to a ping
     };
-    let stage = match kind {
-        Kind::ResponseIncomplete => Stage::FirstByte,
-        kind => kind.facts().stage,
-    };
-    Fault::new(kind).at(stage).detail(chain(error))
+    Fault::new(kind).detail(chain(error))
+}
+
+/// The same fault, where a connection that had rested ended without a byte just after a request was sent on it: the
+/// endpoint had closed it, and the two crossed.
+pub(super) fn crossed(mut fault: Fault) -> Fault {
+    if matches!(fault.kind, Kind::ConnectionClosed | Kind::ConnectionReset) {
+        fault.kind = Kind::KeepAliveRace;
+    }
+    fault
 }
 
 /// Whether an HTTP/2 error proves that the endpoint took nothing of the request (RFC 9113 section 8.7): it
@@ -133,31 +182,66 @@ pub(super) fn body(error: &hyper::Error) -> Fault {
     if let Some(fault) = beneath(error) {
         return fault.at(Stage::Body);
     }
-    Fault::new(Kind::ResponseIncomplete)
-        .at(Stage::Body)
-        .detail(chain(error))
+    let kind = match (source::<h2::Error>(error), source::<io::Error>(error)) {
+        (Some(h2), _) => match h2.get_io() {
+            Some(io) => broken_off(io),
+            None if h2.is_remote() => Kind::BodyReset,
+            None => Kind::BodyMalformed,
+        },
+        (None, Some(io)) => broken_off(io),
+        (None, None) => Kind::ResponseIncomplete,
+    };
+    Fault::new(kind).at(Stage::Body).detail(chain(error))
+}
+
+/// A body ended with `error`: out of place, or with what hyper and h2 say of broken framing and of a close.
+fn broken_off(error: &io::Error) -> Kind {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Kind::BodyMalformed,
+        _ if error.raw_os_error().is_some() => Kind::BodyReset,
+        _ => Kind::ResponseIncomplete,
+    }
 }
 
 /// What a fault says of the endpoint at which it happened.
 ///
 /// Only what the endpoint did counts against it: neither what the client did nor what this process lacks.
 #[must_use]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a line for each kind, so that none can be forgotten"
+)]
 pub fn outcome(kind: Kind) -> Outcome {
     match kind {
         Kind::ConnectRefused
-        | Kind::ConnectUnreachable
+        | Kind::HostUnreachable
+        | Kind::NetUnreachable
         | Kind::ConnectTimeout
         | Kind::ConnectFailed
         | Kind::TlsTimeout
         | Kind::TlsProtocol
+        | Kind::TlsMismatch
+        | Kind::TlsName
+        | Kind::TlsExpired
+        | Kind::TlsNotYetValid
+        | Kind::TlsUnknownIssuer
         | Kind::TlsCertificate
+        | Kind::TlsAlertMismatch
         | Kind::TlsAlert
         | Kind::ConnectionReset
+        | Kind::HeadReset
         | Kind::ConnectionClosed
-        | Kind::StreamRefused => Outcome::LocalFailure,
+        | Kind::KeepAliveRace
+        | Kind::StreamRefused
+        | Kind::StreamReset
+        | Kind::GoneAway => Outcome::LocalFailure,
         Kind::ResponseInvalid
+        | Kind::Http2Broken
         | Kind::ResponseHeadTooLarge
+        | Kind::HeadIncomplete
         | Kind::ResponseIncomplete
+        | Kind::BodyReset
+        | Kind::BodyMalformed
         | Kind::FirstByteTimeout
         | Kind::RequestTimeout
         | Kind::ResponseStalled => Outcome::RemoteFailure,
@@ -166,7 +250,6 @@ pub fn outcome(kind: Kind) -> Outcome {
         | Kind::TargetInvalid
         | Kind::PathInvalid
         | Kind::HeaderInvalid
-        | Kind::VersionUnsupported
         | Kind::CodingUnsupported
         | Kind::MethodRefused
         | Kind::ExpectationRefused
@@ -187,8 +270,13 @@ pub fn outcome(kind: Kind) -> Outcome {
         | Kind::ProcessPressure
         | Kind::DeadlinePast
         | Kind::NoEndpoint
+        | Kind::NameNotFound
+        | Kind::NameServerFailed
+        | Kind::NameEmpty
         | Kind::NameUnresolved
         | Kind::NameUnresolvedTimeout
+        | Kind::NameGone
+        | Kind::NameEmptied
         | Kind::NameStale
         | Kind::NameStaleTimeout
         | Kind::AddressProhibited
@@ -226,32 +314,43 @@ fn beneath(error: &hyper::Error) -> Option<Fault> {
 }
 
 fn stream(error: &h2::Error) -> Kind {
-    match error.get_io() {
-        Some(io) => transport(io, Answer::Nothing),
-        None if error.is_remote() && error.is_go_away() => Kind::StreamRefused,
-        None if error.is_remote() => match error.reason() {
-            Some(h2::Reason::REFUSED_STREAM | h2::Reason::ENHANCE_YOUR_CALM) => Kind::StreamRefused,
-            _ => Kind::ConnectionReset,
-        },
-        // h2 found the endpoint at fault and ended the stream or the connection.
-        None => Kind::ResponseInvalid,
+    use h2::Reason;
+    if let Some(io) = error.get_io() {
+        return transport(io, Answer::Unknown);
+    }
+    if !error.is_remote() {
+        return Kind::Http2Broken; // h2 found the endpoint at fault, and ended the stream or the connection
+    }
+    match error.reason() {
+        Some(
+            Reason::PROTOCOL_ERROR
+            | Reason::FLOW_CONTROL_ERROR
+            | Reason::SETTINGS_TIMEOUT
+            | Reason::STREAM_CLOSED
+            | Reason::FRAME_SIZE_ERROR
+            | Reason::COMPRESSION_ERROR,
+        ) => Kind::Http2Broken,
+        _ if error.is_go_away() => Kind::GoneAway,
+        Some(Reason::REFUSED_STREAM | Reason::ENHANCE_YOUR_CALM) => Kind::StreamRefused,
+        _ => Kind::StreamReset,
     }
 }
 
 fn transport(error: &io::Error, answer: Answer) -> Kind {
-    match error.kind() {
+    match (error.kind(), answer) {
         // A broken pipe is what h2 tells streams when the endpoint closes.
-        io::ErrorKind::UnexpectedEof => ended(answer),
-        io::ErrorKind::BrokenPipe if error.raw_os_error().is_none() => ended(answer),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Kind::ResponseInvalid,
-        _ => Kind::ConnectionReset,
+        (io::ErrorKind::UnexpectedEof, _) => ended(answer),
+        (io::ErrorKind::BrokenPipe, _) if error.raw_os_error().is_none() => ended(answer),
+        (io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput, _) => Kind::ResponseInvalid,
+        (_, Answer::Begun) => Kind::HeadReset,
+        (_, Answer::Nothing | Answer::Unknown) => Kind::ConnectionReset,
     }
 }
 
 fn ended(answer: Answer) -> Kind {
     match answer {
-        Answer::Nothing => Kind::ConnectionClosed,
-        Answer::Begun => Kind::ResponseIncomplete,
+        Answer::Nothing | Answer::Unknown => Kind::ConnectionClosed,
+        Answer::Begun => Kind::HeadIncomplete,
     }
 }
 
@@ -287,8 +386,9 @@ fn chain(error: &hyper::Error) -> String {
 mod tests {
     use super::*;
 
-    fn connecting(errno: Errno) -> Kind {
-        connect(&io::Error::from_raw_os_error(errno.raw_os_error())).kind
+    fn connecting(errno: Errno) -> Fault {
+        let local = (std::net::Ipv4Addr::LOCALHOST, 9).into();
+        connect(&io::Error::from_raw_os_error(errno.raw_os_error()), local)
     }
 
     #[test]
@@ -298,9 +398,9 @@ mod tests {
             (Errno::NFILE, Kind::DescriptorsExhausted),
             (Errno::ADDRNOTAVAIL, Kind::PortsExhausted),
         ] {
-            assert_eq!(connecting(errno), kind);
+            let fault = connecting(errno);
+            assert_eq!(fault.kind, kind);
             assert_eq!(outcome(kind), Outcome::Ignored);
-            let fault = connect(&io::Error::from_raw_os_error(errno.raw_os_error()));
             assert!(matches!(check_failure(&fault), CheckFailure::Own(_)));
         }
     }
@@ -309,16 +409,45 @@ mod tests {
     fn ways_not_to_reach_an_endpoint_are_told_apart() {
         for (errno, kind) in [
             (Errno::CONNREFUSED, Kind::ConnectRefused),
-            (Errno::HOSTUNREACH, Kind::ConnectUnreachable),
-            (Errno::NETUNREACH, Kind::ConnectUnreachable),
-            (Errno::ACCESS, Kind::ConnectUnreachable),
-            (Errno::PERM, Kind::ConnectUnreachable),
+            (Errno::HOSTUNREACH, Kind::HostUnreachable),
+            (Errno::HOSTDOWN, Kind::HostUnreachable),
+            (Errno::NETUNREACH, Kind::NetUnreachable),
+            (Errno::ACCESS, Kind::NetUnreachable),
+            (Errno::PERM, Kind::NetUnreachable),
+            (Errno::AFNOSUPPORT, Kind::NetUnreachable),
             (Errno::TIMEDOUT, Kind::ConnectTimeout),
             (Errno::CONNRESET, Kind::ConnectFailed),
             (Errno::NOBUFS, Kind::ConnectFailed),
         ] {
-            assert_eq!(connecting(errno), kind, "{errno:?}");
+            assert_eq!(connecting(errno).kind, kind, "{errno:?}");
             assert_eq!(outcome(kind), Outcome::LocalFailure);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told_apart() {
+        for (why, kind) in [
+            (CertificateError::NotValidForName, Kind::TlsName),
+            (CertificateError::Expired, Kind::TlsExpired),
+            (CertificateError::NotValidYet, Kind::TlsNotYetValid),
+            (CertificateError::UnknownIssuer, Kind::TlsUnknownIssuer),
+            (CertificateError::BadSignature, Kind::TlsUnknownIssuer),
+            (CertificateError::InvalidPurpose, Kind::TlsCertificate),
+        ] {
+            assert_eq!(tls(&TlsError::InvalidCertificate(why)).kind, kind);
+            assert!(is_of_a_certificate(kind));
+        }
+        assert!(!is_of_a_certificate(Kind::TlsMismatch));
+    }
+
+    #[test]
+    fn only_a_bare_end_can_be_a_crossing() {
+        for (kind, told) in [
+            (Kind::ConnectionClosed, Kind::KeepAliveRace),
+            (Kind::ConnectionReset, Kind::KeepAliveRace),
+            (Kind::ResponseInvalid, Kind::ResponseInvalid),
+        ] {
+            assert_eq!(crossed(Fault::new(kind)).kind, told);
         }
     }
 

@@ -148,7 +148,7 @@ impl Connector {
             UpstreamProtocol::Http1 => Ok(false),
             UpstreamProtocol::Auto => Ok(wire.agreed_on_h2()),
             UpstreamProtocol::H2 if self.is_secure() && !wire.agreed_on_h2() => {
-                let fault = Fault::new(Kind::TlsProtocol).at(Stage::UpstreamTls);
+                let fault = Fault::new(Kind::TlsMismatch);
                 Err(fault.detail("the endpoint did not agree on HTTP/2"))
             }
             UpstreamProtocol::H2 => Ok(true),
@@ -197,7 +197,7 @@ impl Connector {
         let stream = timeout_at(limit.at, socket::connect(address))
             .await
             .map_err(|_| limit.fault(Kind::ConnectTimeout, Stage::Connect))?
-            .map_err(|error| classify::connect(&error))?;
+            .map_err(|error| classify::connect(&error, address))?;
         let Some(tls) = &self.tls else {
             return Ok(Wire::new(Socket::Plain(stream)));
         };

@@ -6,6 +6,7 @@ use http::{Request, header::UPGRADE};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
+    classify,
     connector::{Connector, Speech},
     speak,
 };
@@ -90,7 +91,7 @@ impl Wanted<'_> {
         // What answers with a wrong certificate now may be somebody else: old connections go too.
         if obtained
             .as_ref()
-            .is_err_and(|fault| fault.kind == Kind::TlsCertificate)
+            .is_err_and(|fault| classify::is_of_a_certificate(fault.kind))
         {
             self.seat.endpoint.connections.flush();
         }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::{AskPlan, CheckPlan, GrpcCheckPlan, HealthPlan, HttpCheckPlan},
-    fault::{Fault, Kind, Stage},
+    fault::{Fault, Kind},
     health::{CheckFailure, Passed, Probe},
     pool::{Seat, SendBody, Shared},
 };
@@ -133,7 +133,7 @@ impl EndpointProbe {
         let http2 = match over {
             Over::Same => connector.speaks_http2(&wire)?,
             Over::Http2 if connector.is_secure() && !wire.agreed_on_h2() => {
-                let fault = Fault::new(Kind::TlsProtocol).at(Stage::UpstreamTls);
+                let fault = Fault::new(Kind::TlsMismatch);
                 return Err(fault.detail("the endpoint did not agree on HTTP/2"));
             }
             Over::Http2 => true,
@@ -155,7 +155,7 @@ impl EndpointProbe {
                 response,
                 connection,
             })
-            .map_err(|error| classify::exchange(error.error(), Answer::Nothing))
+            .map_err(|error| classify::exchange(error.error(), Answer::Unknown))
     }
 }
 

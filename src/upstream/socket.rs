@@ -1,6 +1,10 @@
 //! TCP to an endpoint.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    time::Duration,
+};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
@@ -30,4 +34,17 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     Ok(stream)
+}
+
+/// Whether this host has an address of its own from which `address` can be reached. Without one, as where IPv6 is turned
+/// off, connecting fails with the error that stands for a want of ports.
+pub(super) fn has_address_towards(address: SocketAddr) -> bool {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    // UDP has ports of its own, and connecting it sends nothing.
+    UdpSocket::bind((any, 0))
+        .and_then(|socket| socket.connect(address))
+        .is_ok()
 }

@@ -82,7 +82,10 @@ impl Judge<'_> {
     pub fn broke_off(&self, (seat, began): (&Seat, Instant), fault: &Fault, blame: &mut Blame) {
         let endpoints_doing = matches!(
             fault.kind,
-            Kind::ResponseIncomplete | Kind::ResponseStalled | Kind::ConnectionReset
+            Kind::ResponseIncomplete
+                | Kind::BodyReset
+                | Kind::BodyMalformed
+                | Kind::ResponseStalled
         );
         if endpoints_doing {
             let ended = Ended {

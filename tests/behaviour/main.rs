@@ -23,7 +23,6 @@ mod drain;
 mod ejection;
 mod explain;
 mod fallback;
-mod faults;
 mod files;
 mod groups;
 mod history;

@@ -11,7 +11,13 @@ const FILE_LINES: usize = 600;
 /// Lines of a function, from `fn` to its closing brace.
 const FUNCTION_LINES: usize = 70;
 /// Files or functions that may be longer, as `path` or `path::function`, each with its reason.
-const EXCEPTIONS: &[(&str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("src/fault/guide/mod.rs::guide", EACH_KIND),
+    ("src/respond/grpc.rs::code", EACH_KIND),
+    ("src/upstream/classify.rs::outcome", EACH_KIND),
+];
+const EACH_KIND: &str =
+    "a line for each kind of fault and no `_`: the compiler walks whoever adds one through it";
 
 #[test]
 fn no_file_and_no_function_passes_its_size() {

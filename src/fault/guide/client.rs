@@ -7,7 +7,7 @@ pub(super) const FRAMING: Guide = Guide {
     reasons: &[
         "A scanner or somebody who tries request smuggling.",
         "A home-made client, or a proxy in front that passes on what it should have written anew.",
-        "Plain HTTP sent to a TLS port, or another protocol to an HTTP port.",
+        "Plain HTTP sent to a TLS port, another protocol to an HTTP port, or a version besides HTTP/1.0, HTTP/1.1 and HTTP/2.",
     ],
     look: &[
         "`client` in the access log: one address, or everybody?",
@@ -61,13 +61,6 @@ pub(super) const HEADER: Guide = Guide {
     ],
     look: &["`client` in the access log, and what this client sends."],
     prevent: &["Use hyphens in field names."],
-};
-
-pub(super) const VERSION: Guide = Guide {
-    means: "The request is of a version of HTTP that the gateway does not speak. It takes HTTP/1.0, HTTP/1.1 and HTTP/2.",
-    reasons: &["A scanner.", "A very old or home-made client."],
-    look: &["`client` and `protocol` in the access log."],
-    prevent: &["Use a client that speaks HTTP/1.1 or HTTP/2."],
 };
 
 pub(super) const CODING: Guide = Guide {

@@ -2,125 +2,92 @@
 
 use super::Guide;
 
-pub(super) const TLS_TIME: Guide = Guide {
-    means: "The connection was taken, and then the TLS handshake did not end in time.",
-    reasons: &[
-        "The port does not speak TLS and waits for a request.",
-        "The service is overloaded: handshakes cost it processor time.",
-        "Packets of full size are lost on the way (path MTU): the certificate does not come through.",
-    ],
-    look: &[
-        "`openssl s_client -connect HOST:PORT` from the gateway's host: where does it stop?",
-        "`ping -M do -s 1472 HOST`: does a full packet get through?",
-    ],
-    prevent: &[
-        "The right port, and `tls` only where it is spoken.",
-        "Keep-alive, so that handshakes are rare.",
-    ],
-};
-
-pub(super) const TLS: Guide = Guide {
-    means: "The two did not agree on TLS: no common version or cipher, or what came back is not TLS at all.",
-    reasons: &[
-        "The port speaks plain HTTP.",
-        "The service offers TLS 1.0 or 1.1 only.",
-        "A device in between that answers in the service's name.",
-    ],
-    look: &[
-        "`curl -v http://HOST:PORT/` from the gateway's host: does it answer in plain?",
-        "`openssl s_client -connect HOST:PORT -tls1_2`.",
-    ],
-    prevent: &[
-        "`tls` of the upstream only where the port speaks it.",
-        "TLS 1.2 or newer at the service.",
-    ],
-};
-
-pub(super) const CERTIFICATE: Guide = Guide {
-    means: "The service showed a certificate that is not valid for it: expired, for another name, or of an issuer that is not trusted here. Nothing was sent.",
-    reasons: &[
-        "It expired, and nobody renewed it.",
-        "The name in the config is not one of the certificate's.",
-        "A private CA that is not named by `ca`.",
-        "The chain is sent without its intermediate certificate.",
-        "The clock of this host is wrong.",
-    ],
-    look: &[
-        "`openssl s_client -connect HOST:PORT -servername NAME -showcerts`: dates, names, chain.",
-        "`date` on the gateway's host.",
-    ],
-    prevent: &[
-        "Renew by a program, and alert weeks ahead.",
-        "`server_name` and `ca` under `tls` of the upstream.",
-    ],
-};
-
-pub(super) const ALERT: Guide = Guide {
-    means: "The service itself ended the handshake with an alert.",
-    reasons: &[
-        "It wants a client certificate.",
-        "It does not know the server name that was asked for.",
-        "It has no version or cipher in common.",
-    ],
-    look: &[
-        "The alert's name in the gateway's log.",
-        "The service's log: it knows why.",
-    ],
-    prevent: &["`server_name` under `tls` of the upstream."],
-};
-
 pub(super) const RESET: Guide = Guide {
-    means: "The service reset the connection before the head of its answer was complete.",
+    means: "The service, or something in its name, reset the connection before it sent a byte of an answer.",
     reasons: &[
         "The process crashed or was killed, perhaps for memory, and perhaps by this very request.",
-        "It closes kept connections sooner than `idle_timeout`, and the request crossed its close.",
+        "It closed the connection without reading the request, as where a body is larger than it takes.",
         "Its accept queue overflowed.",
         "A load balancer or firewall forgot the connection.",
     ],
     look: &[
         "The service's log and `dmesg` at that second: killed, crashed, restarted?",
-        "`attempts` and `timings_ms` in the access log: right at the start is a stale connection, later is a crash.",
+        "`timings_ms` in the access log: at once is a refusal or a firewall, later is a crash.",
         "Whether the same path does it each time.",
     ],
     prevent: &[
-        "An `idle_timeout` of the upstream below the keep-alive time of the service.",
+        "A service that ends what it has begun before it stops.",
+        "`retry` on reset, for idempotent requests.",
+    ],
+};
+
+pub(super) const RESET_IN_HEAD: Guide = Guide {
+    means: "The service began its answer, and reset the connection before the head of it was complete.",
+    reasons: &[
+        "The process crashed or was killed while it wrote the head.",
+        "An application that closes its socket with data unread: the system then resets, and throws away what was on the way.",
+        "A device in between that inspects answers and did not like this one.",
+    ],
+    look: &[
+        "The service's log and `dmesg` at that second.",
+        "`curl -v URL` from the gateway's host, with the same path and fields: where does it stop?",
+        "`tcpdump` on the port: who sends the reset?",
+    ],
+    prevent: &[
+        "A service that reads requests to their end before it closes.",
+        "`retry` on reset, for idempotent requests.",
+    ],
+};
+
+pub(super) const RACE: Guide = Guide {
+    means: "A kept connection had rested, and the service closed it in the moment in which the next request was sent on it. No byte of an answer came. The request was most likely not seen; since that cannot be proved, only an idempotent one is tried again.",
+    reasons: &[
+        "The keep-alive time of the service is shorter than `idle_timeout`: sooner or later the two cross.",
+        "The service was stopped or deployed just then.",
+        "A device in between that forgets idle connections.",
+    ],
+    look: &[
+        "The service's keep-alive time against `idle_timeout` of the upstream.",
+        "Whether it happens after quiet moments, and never under steady load.",
+        "The metric of stale connections: it counts those that cost nobody a fault too.",
+    ],
+    prevent: &[
+        "An `idle_timeout` of the upstream some seconds below the keep-alive time of the service.",
         "`retry` on reset, for idempotent requests.",
     ],
 };
 
 pub(super) const CLOSED: Guide = Guide {
-    means: "The service closed the connection in order, and sent no answer or only the beginning of its head.",
+    means: "The service closed the connection in order, and sent no byte of an answer.",
     reasons: &[
-        "A worker that exits after so many requests, or is being stopped by a deployment.",
-        "It closes kept connections sooner than `idle_timeout`.",
+        "A worker that exits after so many requests, crashes at this one, or is being stopped by a deployment.",
         "The port speaks another protocol, such as TLS or HTTP/2.",
     ],
     look: &[
         "The service's log at that second.",
-        "The service's keep-alive time against `idle_timeout`.",
+        "`timings_ms` in the access log: how long it had worked on it.",
         "`curl -v http://HOST:PORT/` from the gateway's host.",
     ],
     prevent: &[
-        "An `idle_timeout` of the upstream below the keep-alive time of the service.",
         "A service that ends what it has begun before it stops.",
         "The right `protocol`.",
     ],
 };
 
-pub(super) const STREAM: Guide = Guide {
-    means: "An HTTP/2 service refused the stream or went away before it took it. It was not begun, so it is tried again where tries are left.",
+pub(super) const HEAD_INCOMPLETE: Guide = Guide {
+    means: "The service began its answer and closed the connection in order before the head of it was complete.",
     reasons: &[
-        "The service is being stopped, and says GOAWAY.",
-        "It allows fewer streams at once than it was sent.",
-        "It protects itself from overload.",
+        "An application that writes its head in pieces, and failed between two of them.",
+        "A script that ends without the empty line behind its fields.",
+        "A worker that was stopped while it answered.",
     ],
     look: &[
-        "The service's log: was it deployed just then?",
-        "`attempts` in the access log.",
+        "`curl -v --raw http://HOST:PORT/PATH` from the gateway's host: how far does the head come?",
+        "The service's log at that second.",
     ],
     prevent: &[
-        "Another endpoint, so that there is somewhere to go.",
-        "A service that drains before it stops.",
+        "A framework that writes heads whole.",
+        "A service that ends what it has begun before it stops.",
     ],
 };
 
@@ -152,7 +119,7 @@ pub(super) const HEAD: Guide = Guide {
 };
 
 pub(super) const INCOMPLETE: Guide = Guide {
-    means: "The connection ended before the answer did: fewer bytes than announced, or no last chunk. The client saw a broken answer, never a short one that looks whole.",
+    means: "The connection was closed in order before the answer was complete: fewer bytes than announced, or no last chunk. The client saw a broken answer, never a short one that looks whole.",
     reasons: &[
         "The process crashed or was stopped while it answered.",
         "A wrong Content-Length.",
@@ -166,6 +133,37 @@ pub(super) const INCOMPLETE: Guide = Guide {
         "A service that ends what it has begun before it stops.",
         "The limits of whatever stands in between.",
     ],
+};
+
+pub(super) const RESET_IN_BODY: Guide = Guide {
+    means: "The service, or something in its name, reset the connection or the stream in the middle of the answer's body. The client saw a broken answer, never a short one that looks whole.",
+    reasons: &[
+        "The process was killed while it answered, perhaps for memory.",
+        "The application failed in the middle of a stream, and its framework gives up in this way.",
+        "A time-out or a limit of a device in between.",
+    ],
+    look: &[
+        "`bytes_out` and `timings_ms` in the access log: always the same number, or always the same time?",
+        "The service's log and `dmesg` at that second.",
+    ],
+    prevent: &[
+        "A service that ends what it has begun before it stops.",
+        "Memory for the largest answer, or answers that are streamed.",
+    ],
+};
+
+pub(super) const MALFORMED: Guide = Guide {
+    means: "The answer's head was good, and its body breaks the rules by which its end is found: a chunk without a size, a frame out of place. It was cut there.",
+    reasons: &[
+        "An application that says it sends chunks, and writes its output directly.",
+        "Two threads that write into one answer.",
+        "A proxy in between that changes bodies and not their framing.",
+    ],
+    look: &[
+        "`curl -v --raw http://HOST:PORT/PATH` from the gateway's host: what stands where a size should?",
+        "`path` in the access log: is it one page?",
+    ],
+    prevent: &["Have the framework frame bodies, never the application."],
 };
 
 pub(super) const UPGRADE: Guide = Guide {

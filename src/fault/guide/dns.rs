@@ -2,15 +2,65 @@
 
 use super::Guide;
 
-pub(super) const NEVER: Guide = Guide {
-    means: "Since the gateway started, the upstream's name was never answered with an address. It goes on asking, and serves as soon as there is one.",
+pub(super) const NOT_FOUND: Guide = Guide {
+    means: "The name servers say that the upstream's name does not exist (NXDOMAIN), and have said nothing else since the gateway started. It goes on asking, and serves as soon as there is an address.",
     reasons: &[
         "A typing error in the name, or a search domain that is missing here: a name that works on your desk may not work in the container.",
         "The service is not deployed yet, or in another namespace.",
-        "The name servers answer with a failure.",
+        "Another name server is asked than the one that knows the name.",
     ],
     look: &[
-        "`/api/v1/upstreams`: what the last lookup said, NXDOMAIN and SERVFAIL apart.",
+        "`dig NAME` on the gateway's host, and with @SERVER for each server of resolv.conf.",
+        "`/api/v1/upstreams`: which name is asked for, letter by letter.",
+    ],
+    prevent: &[
+        "Write names in full, with a dot at the end.",
+        "`tidegate check` before a deployment, and the readiness page in the pipeline.",
+    ],
+};
+
+pub(super) const SERVER_FAILED: Guide = Guide {
+    means: "The name servers answer that they failed (SERVFAIL), or none of them takes questions, and it was never otherwise since the gateway started.",
+    reasons: &[
+        "The servers of the zone cannot be reached from the resolver.",
+        "Signatures of the zone (DNSSEC) that have expired.",
+        "The resolver is overloaded, or has just started; or nothing listens at its address.",
+    ],
+    look: &[
+        "`dig @SERVER NAME` for each server, and `dig +cd @SERVER NAME`: if that one answers, it is the signatures.",
+        "`dig +trace NAME`: which zone fails?",
+    ],
+    prevent: &[
+        "Two name servers at least, on different hosts.",
+        "Watch the expiry of signatures as that of certificates.",
+    ],
+};
+
+pub(super) const EMPTY: Guide = Guide {
+    means: "The name exists, and has no address: no A or AAAA record, or for a service no SRV record, or one that says that there is none.",
+    reasons: &[
+        "A service whose copies are all down: an orchestrator then empties the name.",
+        "The name has records of other kinds only, such as TXT.",
+        "`dns` is asked for where `srv` would be right, or the other way round.",
+    ],
+    look: &[
+        "`dig NAME A`, `dig NAME AAAA` and `dig NAME SRV` on the gateway's host.",
+        "How many copies of the service are ready.",
+    ],
+    prevent: &[
+        "At least two copies, and a readiness check that does not fail in all of them at once.",
+    ],
+};
+
+pub(super) const NEVER: Guide = Guide {
+    means: "Since the gateway started, the upstream's name was never answered with an address: the first answer is still awaited, or the servers refuse the question, or what they say cannot be used. It goes on asking, and serves as soon as there is one.",
+    reasons: &[
+        "The gateway started a moment ago.",
+        "A name server that answers some networks only, and says REFUSED to this one.",
+        "Aliases that lead in a circle.",
+    ],
+    look: &[
+        "`/api/v1/upstreams`: what the last lookup said.",
         "`dig NAME` on the gateway's host, and with @SERVER for each server of resolv.conf.",
     ],
     prevent: &[
@@ -35,11 +85,44 @@ pub(super) const NEVER_TIMEOUT: Guide = Guide {
     ],
 };
 
+pub(super) const GONE: Guide = Guide {
+    means: "The name was known once. Now its servers say that it does not exist (NXDOMAIN), and have gone on saying so for longer than `hold`.",
+    reasons: &[
+        "The record was deleted, by somebody or by a program.",
+        "The service was taken down, or moved to another namespace.",
+        "The zone was replaced by one that lacks it.",
+    ],
+    look: &[
+        "Who changed the zone, and when.",
+        "`dig NAME` on the gateway's host, and with @SERVER for each server.",
+    ],
+    prevent: &[
+        "Take a service out of the config before its name.",
+        "A longer `hold`, where names vanish for moments.",
+    ],
+};
+
+pub(super) const EMPTIED: Guide = Guide {
+    means: "The name was known once. It still exists, and has had no address for longer than `hold`.",
+    reasons: &[
+        "All copies of the service are down or not ready: an orchestrator then empties the name.",
+        "The records were deleted and others of the name were left.",
+    ],
+    look: &[
+        "How many copies of the service are ready, and since when.",
+        "`dig NAME A` and `dig NAME AAAA` on the gateway's host.",
+    ],
+    prevent: &[
+        "A readiness check that does not fail in all copies at once.",
+        "A longer `hold`, where copies come and go.",
+    ],
+};
+
 pub(super) const STALE: Guide = Guide {
     means: "The name was known once. Its last good answer is now older than `max_stale`, and newer ones are failures.",
     reasons: &[
-        "The record was deleted, or its zone has expired.",
-        "The zone's servers fail since hours.",
+        "The zone's servers fail since hours (SERVFAIL), or its signatures have expired.",
+        "The resolver was replaced by one that may not ask for this zone.",
     ],
     look: &[
         "`/api/v1/upstreams`: since when, and what the answers are.",

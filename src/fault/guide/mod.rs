@@ -1,6 +1,6 @@
 //! What to make of each kind of fault: what it means, why it usually happens, where to look, what prevents the next.
 //!
-//! One table for each cause. The `match` here has no `_` arm, so a kind without a guide does not compile. A word in
+//! One table for each cause, and of communication one each for TLS and HTTP/2. The `match` here has no `_` arm, so a kind without a guide does not compile. A word in
 //! backquotes is a key of the config, a field of the access log or a command that can be typed as it stands; a test
 //! holds them against the reference.
 
@@ -8,9 +8,11 @@ mod application;
 mod client;
 mod communication;
 mod dns;
+mod http2;
 mod internal;
 mod network;
 mod overload;
+mod tls;
 
 use super::{Cause, Kind};
 
@@ -32,6 +34,10 @@ pub struct Guide {
 impl Kind {
     /// What to make of this kind.
     #[must_use]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a line for each kind, so that none can be forgotten"
+    )]
     pub const fn guide(self) -> Guide {
         match self {
             Self::FramingInvalid => client::FRAMING,
@@ -39,7 +45,6 @@ impl Kind {
             Self::TargetInvalid => client::TARGET,
             Self::PathInvalid => client::PATH,
             Self::HeaderInvalid => client::HEADER,
-            Self::VersionUnsupported => client::VERSION,
             Self::CodingUnsupported => client::CODING,
             Self::MethodRefused => client::METHOD,
             Self::ExpectationRefused => client::EXPECTATION,
@@ -60,27 +65,47 @@ impl Kind {
             Self::ProcessPressure => overload::PRESSURE,
             Self::DeadlinePast => overload::PAST,
             Self::NoEndpoint => application::NO_ENDPOINT,
+            Self::NameNotFound => dns::NOT_FOUND,
+            Self::NameServerFailed => dns::SERVER_FAILED,
+            Self::NameEmpty => dns::EMPTY,
             Self::NameUnresolved => dns::NEVER,
             Self::NameUnresolvedTimeout => dns::NEVER_TIMEOUT,
+            Self::NameGone => dns::GONE,
+            Self::NameEmptied => dns::EMPTIED,
             Self::NameStale => dns::STALE,
             Self::NameStaleTimeout => dns::STALE_TIMEOUT,
             Self::AddressProhibited => dns::PROHIBITED,
             Self::ConnectRefused => network::REFUSED,
-            Self::ConnectUnreachable => network::UNREACHABLE,
+            Self::HostUnreachable => network::HOST,
+            Self::NetUnreachable => network::NET,
             Self::ConnectTimeout => network::TIMEOUT,
             Self::ConnectFailed => network::FAILED,
             Self::PortsExhausted => overload::PORTS,
             Self::DescriptorsExhausted => overload::DESCRIPTORS,
-            Self::TlsTimeout => communication::TLS_TIME,
-            Self::TlsProtocol => communication::TLS,
-            Self::TlsCertificate => communication::CERTIFICATE,
-            Self::TlsAlert => communication::ALERT,
+            Self::TlsTimeout => tls::TIME,
+            Self::TlsProtocol => tls::PROTOCOL,
+            Self::TlsMismatch => tls::MISMATCH,
+            Self::TlsName => tls::NAME,
+            Self::TlsExpired => tls::EXPIRED,
+            Self::TlsNotYetValid => tls::NOT_YET_VALID,
+            Self::TlsUnknownIssuer => tls::UNKNOWN_ISSUER,
+            Self::TlsCertificate => tls::CERTIFICATE,
+            Self::TlsAlertMismatch => tls::ALERT_MISMATCH,
+            Self::TlsAlert => tls::ALERT,
             Self::ConnectionReset => communication::RESET,
+            Self::HeadReset => communication::RESET_IN_HEAD,
             Self::ConnectionClosed => communication::CLOSED,
-            Self::StreamRefused => communication::STREAM,
+            Self::KeepAliveRace => communication::RACE,
+            Self::StreamRefused => http2::REFUSED,
+            Self::StreamReset => http2::RESET,
+            Self::GoneAway => http2::GONE,
             Self::ResponseInvalid => communication::INVALID,
+            Self::Http2Broken => http2::BROKEN,
             Self::ResponseHeadTooLarge => communication::HEAD,
+            Self::HeadIncomplete => communication::HEAD_INCOMPLETE,
             Self::ResponseIncomplete => communication::INCOMPLETE,
+            Self::BodyReset => communication::RESET_IN_BODY,
+            Self::BodyMalformed => communication::MALFORMED,
             Self::UpgradeFailed => communication::UPGRADE,
             Self::LoopDetected => communication::LOOP,
             Self::FirstByteTimeout => application::FIRST_BYTE,

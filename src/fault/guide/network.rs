@@ -21,18 +21,35 @@ pub(super) const REFUSED: Guide = Guide {
     ],
 };
 
-pub(super) const UNREACHABLE: Guide = Guide {
-    means: "The system, or a router on the way, says that there is no way to the host or net, or that it is forbidden.",
+pub(super) const HOST: Guide = Guide {
+    means: "The way to the endpoint's net is there, and the last router or this host itself says that nothing answers for the host.",
     reasons: &[
-        "The host is down, and its neighbour says so.",
+        "The host is down or was replaced: nobody in its net knows its address any more.",
+        "A firewall that rejects in the host's name.",
+        "The address belongs to nobody: a DNS change was missed.",
+    ],
+    look: &[
+        "`endpoint` in the access log: one of them, or all of one net?",
+        "`ping ADDRESS` and `ip neigh` on the gateway's host.",
+        "`traceroute ADDRESS`: which hop is the last?",
+    ],
+    prevent: &[
+        "Active checks (`health`), so that an endpoint that is down gets no requests.",
+        "Endpoints on more than one host.",
+    ],
+};
+
+pub(super) const NET: Guide = Guide {
+    means: "No way leads to the endpoint's net: this host, or a router on the way, has no route there, or a rule forbids it.",
+    reasons: &[
         "A route is missing, or a VPN is down.",
-        "A firewall that rejects with prohibited.",
         "IPv6 addresses in DNS on a host without IPv6.",
+        "A rule of this host's own firewall, or a network policy, forbids it.",
     ],
     look: &[
         "`ip route get ADDRESS` on the gateway's host.",
-        "`traceroute ADDRESS`: which hop is the last?",
         "Whether only IPv6 endpoints are hit.",
+        "`traceroute ADDRESS`: which hop is the last?",
     ],
     prevent: &[
         "Endpoints in two networks, with active checks.",

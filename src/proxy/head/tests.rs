@@ -465,7 +465,7 @@ fn grpc_is_told_by_its_content_type() {
 fn other_versions_are_refused() {
     for version in [Version::HTTP_09, Version::HTTP_3] {
         let parts = head(version, "/", &[("host", "h")]);
-        assert_eq!(check(&parts, &PLAIN).unwrap_err(), Kind::VersionUnsupported);
+        assert_eq!(check(&parts, &PLAIN).unwrap_err(), Kind::FramingInvalid);
     }
 }
 

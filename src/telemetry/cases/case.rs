@@ -69,6 +69,9 @@ pub struct Ill {
     pub cause: Cow<'static, str>,
     /// What it was.
     pub kind: Cow<'static, str>,
+    /// Who began it; empty in what an older version wrote.
+    #[serde(default)]
+    pub begun_by: Cow<'static, str>,
     /// Where on the road.
     pub stage: Cow<'static, str>,
     /// What tells it from others of the same kind.
@@ -193,6 +196,7 @@ impl Ill {
         Self {
             cause: facts.cause.as_str().into(),
             kind: facts.name.into(),
+            begun_by: facts.begun_by.as_str().into(),
             stage: fault.stage.as_str().into(),
             reason: facts.reason.map(Cow::Borrowed),
             title: facts.title.into(),
@@ -286,6 +290,7 @@ mod tests {
         let ill = case.fault.as_ref().unwrap();
         assert_eq!(ill.known(), Some(Kind::ConnectTimeout));
         assert_eq!(ill.word(), "connection_timeout/filtered");
+        assert_eq!(ill.begun_by, "network");
         let json = serde_json::to_string(&case).unwrap();
         assert_eq!(serde_json::from_str::<Case>(&json).unwrap(), case);
     }

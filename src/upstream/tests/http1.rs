@@ -109,6 +109,29 @@ async fn a_reset_is_told_from_a_close() {
     assert_eq!(error.progress, Progress::Sent);
 }
 
+/// Answers the first request with `bytes`, and resets the connection. On this host the bytes are there before that.
+async fn reset_after(bytes: &'static str) -> Script {
+    Script::new(move |mut stream, _| async move {
+        read_head(&mut stream).await;
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let linger = Some(Duration::ZERO);
+        SockRef::from(&stream).set_linger(linger).unwrap();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_reset_within_the_head_and_within_the_body_are_told_apart() {
+    let head = reset_after("HTTP/1.1 200 OK\r\nContent-Le").await;
+    let error = Rig::new(head.address).fails(get()).await;
+    assert_eq!(error.fault.kind, Kind::HeadReset);
+    assert_eq!(error.fault.stage, Stage::FirstByte);
+    let body = reset_after("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour").await;
+    let sent = Rig::new(body.address).try_once(get()).await.unwrap();
+    let fault = read(sent).await.unwrap_err();
+    assert_eq!((fault.kind, fault.stage), (Kind::BodyReset, Stage::Body));
+}
+
 #[tokio::test]
 async fn what_is_not_http_is_invalid() {
     for answer in [
@@ -130,7 +153,7 @@ async fn what_is_not_http_is_invalid() {
 #[tokio::test]
 async fn a_head_that_breaks_off_is_incomplete() {
     let error = fault_of("HTTP/1.1 200 OK\r\nContent-Le").await;
-    assert_eq!(error.fault.kind, Kind::ResponseIncomplete);
+    assert_eq!(error.fault.kind, Kind::HeadIncomplete);
     assert_eq!(error.fault.stage, Stage::FirstByte);
 }
 
@@ -150,16 +173,20 @@ async fn a_head_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_incomplete_and_its_connection_gone() {
-    for answer in [
-        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let cut = format!("{CHUNKED}4\r\nfour\r\n");
+    let broken = format!("{CHUNKED}nonsense\r\n");
+    let short = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour";
+    for (answer, kind) in [
+        (short, Kind::ResponseIncomplete),
+        (&cut, Kind::ResponseIncomplete),
+        (&broken, Kind::BodyMalformed),
     ] {
         let script = Script::answering_once(answer).await;
         let rig = Rig::new(script.address);
         let sent = rig.try_once(get()).await.unwrap();
         let fault = read(sent).await.unwrap_err();
-        assert_eq!(fault.kind, Kind::ResponseIncomplete, "{answer}");
+        assert_eq!(fault.kind, kind, "{answer}");
         assert_eq!(fault.stage, Stage::Body);
         assert_eq!(rig.seat.endpoint.connections.count(), (0, 0));
         assert_eq!(rig.seat.endpoint.in_flight(), 0);

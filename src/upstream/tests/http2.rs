@@ -160,7 +160,10 @@ async fn after_a_goaway_the_next_request_gets_a_new_connection() {
 
 #[tokio::test]
 async fn a_body_that_is_reset_or_stops_short_is_incomplete() {
-    for reason in [Reason::INTERNAL_ERROR, Reason::NO_ERROR] {
+    for (reason, kind) in [
+        (Reason::INTERNAL_ERROR, Kind::BodyReset),
+        (Reason::NO_ERROR, Kind::ResponseIncomplete),
+    ] {
         let script = Script::http2(Manner::Breaks(reason), 100).await;
         let rig = rig(&script);
         let connector = rig.connector();
@@ -169,7 +172,7 @@ async fn a_body_that_is_reset_or_stops_short_is_incomplete() {
         assert_eq!(frame.into_data().unwrap(), "ok");
         let _next = rig.send(&connector, get_abc()).await.unwrap();
         let fault = read(sent).await.unwrap_err();
-        assert_eq!(fault.kind, Kind::ResponseIncomplete, "{reason:?}");
+        assert_eq!(fault.kind, kind, "{reason:?}");
         assert_eq!(fault.stage, Stage::Body);
     }
 }
@@ -193,7 +196,7 @@ async fn a_connection_that_closes_under_its_streams_may_have_served_them() {
 async fn an_endpoint_that_speaks_http1_is_invalid() {
     let script = Script::answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
     let error = rig(&script).fails(get_abc()).await;
-    assert_eq!(error.fault.kind, Kind::ResponseInvalid, "{error:?}");
+    assert_eq!(error.fault.kind, Kind::Http2Broken, "{error:?}");
 }
 
 #[tokio::test]

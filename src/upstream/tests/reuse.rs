@@ -120,11 +120,14 @@ async fn a_pooled_connection_that_closes_as_we_write_costs_nobody_a_fault() {
 }
 
 #[tokio::test]
-async fn a_close_instead_of_an_answer_on_a_reused_connection_is_said_to_be_one() {
-    let script = Script::new(|mut stream, _| async move {
+async fn a_close_on_a_reused_connection_is_a_crossing_only_where_it_comes_at_once() {
+    let script = Script::new(|mut stream, number| async move {
         read_head(&mut stream).await;
         stream.write_all(OK.as_bytes()).await.unwrap();
         read_head(&mut stream).await;
+        if number == 1 {
+            tokio::time::sleep(3 * SHORT).await; // longer than a crossing takes
+        }
     })
     .await;
     let rig = Rig::new(script.address);
@@ -132,9 +135,14 @@ async fn a_close_instead_of_an_answer_on_a_reused_connection_is_said_to_be_one()
     read(get_ok(&rig, &connector).await).await.unwrap();
     settled(&rig).await;
     let error = rig.send(&connector, get()).await.unwrap_err();
-    assert_eq!(error.fault.kind, Kind::ConnectionClosed);
+    assert_eq!(error.fault.kind, Kind::KeepAliveRace);
     assert_eq!(error.progress, Progress::Sent);
     assert_eq!(error.outcome, Outcome::LocalFailure);
+    assert!(error.reused);
+    read(get_ok(&rig, &connector).await).await.unwrap();
+    settled(&rig).await;
+    let error = rig.send(&connector, get()).await.unwrap_err();
+    assert_eq!(error.fault.kind, Kind::ConnectionClosed);
     assert!(error.reused);
 }
 

@@ -163,7 +163,7 @@ async fn http2_that_is_not_agreed_on_is_not_spoken() {
     let fault = rig.fails(get()).await.fault;
     assert_eq!(
         (fault.kind, fault.stage),
-        (Kind::TlsProtocol, Stage::UpstreamTls)
+        (Kind::TlsMismatch, Stage::UpstreamTls)
     );
 }
 
@@ -183,7 +183,7 @@ async fn a_certificate_of_another_name_is_refused_and_named() {
         params.subject_alt_names = vec![rcgen::SanType::DnsName("other.test".try_into().unwrap())];
     });
     let error = refused(server, authority.client(&[])).await;
-    assert_eq!(error.fault.kind, Kind::TlsCertificate);
+    assert_eq!(error.fault.kind, Kind::TlsName);
     assert_eq!(error.progress, Progress::Unsent);
     let detail = error.fault.detail.unwrap();
     assert!(
@@ -199,7 +199,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
         Authority::new().client(&[]),
     )
     .await;
-    assert_eq!(error.fault.kind, Kind::TlsCertificate);
+    assert_eq!(error.fault.kind, Kind::TlsUnknownIssuer);
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn an_expired_certificate_is_refused_with_its_date() {
         params.not_after = date_time_ymd(2021, 2, 3);
     });
     let error = refused(server, authority.client(&[])).await;
-    assert_eq!(error.fault.kind, Kind::TlsCertificate);
+    assert_eq!(error.fault.kind, Kind::TlsExpired);
     let detail = error.fault.detail.unwrap();
     assert!(detail.contains("expired on Wed, 03 Feb 2021"), "{detail}");
 }
@@ -220,7 +220,7 @@ async fn a_certificate_that_is_not_valid_yet_is_refused_with_its_date() {
     let authority = Authority::new();
     let server = authority.server(|params| params.not_before = date_time_ymd(2100, 1, 1));
     let error = refused(server, authority.client(&[])).await;
-    assert_eq!(error.fault.kind, Kind::TlsCertificate);
+    assert_eq!(error.fault.kind, Kind::TlsNotYetValid);
     let detail = error.fault.detail.unwrap();
     assert!(
         detail.contains("not valid before Fri, 01 Jan 2100"),
