@@ -3,6 +3,7 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, Version, header, request};
+use tokio::time::Instant;
 
 use super::{body::GateBody, forward::Reply, head::class_of, headers, trail::Trail, upgrade};
 use crate::{fault::Fault, names::TrafficClass, respond};
@@ -49,6 +50,7 @@ pub(super) fn carry(reply: Reply, mut trail: Trail) -> Response<Body> {
         upgrade::open(client, server, body, trail);
         return Response::from_parts(head, Body::empty());
     }
+    trail.head_at = Some(Instant::now());
     let (mut head, body) = response.into_parts();
     head.version = Version::HTTP_11; // the listener speaks the client's; the upstream's means nothing there
     let patience = trail.connection.body_timeout;

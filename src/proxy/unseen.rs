@@ -37,6 +37,7 @@ pub fn refused(entrance: &Entrance, connection: &ConnectionFacts, fault: &Fault)
         fallback: None,
         fault: Some(fault),
         timings: Timings::default(),
+        tries: &[],
         bytes_in: 0,
         bytes_out: 0,
         protocol: Protocol::Http11,

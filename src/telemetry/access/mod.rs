@@ -5,6 +5,7 @@
 
 mod line;
 mod target;
+mod tries;
 mod writer;
 
 use std::{
