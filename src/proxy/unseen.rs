@@ -8,7 +8,6 @@ use tower_http::catch_panic::ResponseForPanic;
 
 use super::{ConnectionFacts, Entrance, trail::NONE};
 use crate::{
-    config::ErrorsPlan,
     fault::{Fault, Kind},
     names::{Protocol, TrafficClass},
     respond,
@@ -71,15 +70,13 @@ impl ResponseForPanic for Panicked {
         let ask = respond::Ask {
             method: &http::Method::GET,
             accept: None,
+            accept_language: None,
             class: TrafficClass::Http,
             request_id: "",
             close: true,
         };
-        let response = respond::render(
-            &Fault::new(Kind::Panicked),
-            &ask,
-            &ErrorsPlan { details: false },
-        );
+        let pages = respond::Pages::built_in();
+        let response = respond::render(&Fault::new(Kind::Panicked), &ask, pages);
         debug_assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         response.map(Body::from)
     }

@@ -49,6 +49,7 @@ use crate::{
     names::{EndpointId, LimitId, RouteName, UpstreamName},
     pool::{Endpoint, Registry, Seat, Seats},
     resolve::StandIn,
+    respond::Pages,
     route,
     telemetry::Telemetry,
 };
@@ -157,6 +158,7 @@ impl Ground {
             table: route::Table::new(&loaded.plan.routes),
             plan: Arc::new(loaded.plan.clone()),
             routes,
+            pages: Pages::new(&loaded.plan.errors, &loaded.files),
             certificates: loaded.files.certificates.clone(),
             upstreams,
         };

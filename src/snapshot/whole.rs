@@ -10,6 +10,7 @@ use crate::{
     names::{EndpointId, UpstreamName},
     pool::Seats,
     resolve::Answer,
+    respond::Pages,
     route,
     telemetry::{RouteHandles, UpstreamHandles},
     upstream::Connector,
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub table: route::Table,
     /// In the order of [`Plan::routes`]: what [`Self::table`] finds is an index into it.
     pub routes: Vec<RouteLive>,
+    /// How faults are told.
+    pub pages: Pages,
     /// What listeners that speak TLS show to clients.
     pub certificates: Vec<CertificateFacts>,
     /// Ordered by name: a [`Target`] holds an index into it.
