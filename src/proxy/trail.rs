@@ -58,7 +58,7 @@ pub(super) struct Trail {
     /// The tries that failed.
     tries: Vec<Tried>,
     /// The try that did not, where others were made too.
-    answered: Option<Tried>,
+    answered: Option<Box<Tried>>,
     /// When the head of an upstream's answer was there.
     pub(super) head_at: Option<Instant>,
     /// What its tries have told of their endpoints.
@@ -174,7 +174,8 @@ impl Trail {
         if self.attempts > 1 {
             let after = began.saturating_duration_since(self.began);
             let met = Met::Status(status.as_u16());
-            self.answered = Some(Tried::new(self.endpoint, after, began.elapsed(), met));
+            let tried = Tried::new(self.endpoint, after, began.elapsed(), met);
+            self.answered = Some(Box::new(tried));
         }
     }
 
@@ -268,7 +269,7 @@ impl Trail {
         self.remember_failure(status, fault);
         let told = fault.is_some() || self.fell_back();
         if told || self.entrance.pressure.log_sample() {
-            tries.extend(self.answered.take());
+            tries.extend(self.answered.take().map(|tried| *tried));
             self.entrance
                 .access
                 .write(&self.line(status, fault, &tries));
