@@ -288,7 +288,10 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::fault::{Kind, Refusal, ShedReason};
+    use crate::{
+        fault::{Kind, Refusal, ShedReason},
+        telemetry::{Ill, Met},
+    };
 
     pub(in crate::telemetry) fn line() -> AccessLine<'static> {
         AccessLine {
@@ -459,5 +462,27 @@ pub(super) mod tests {
             bad.contains(" cause=network kind=connection_refused stage=connect"),
             "{bad}"
         );
+    }
+
+    #[test]
+    fn the_text_form_has_the_stages_that_were_reached_and_the_tries() {
+        let refused = Met::Fault(Ill::of(&Fault::new(Kind::ConnectRefused)));
+        let ms = Duration::from_millis;
+        let tries = [Tried::new(line().endpoint, ms(1), ms(2), refused)];
+        let text = written(
+            &AccessLine {
+                tries: &tries,
+                ..line()
+            },
+            LineFormat::Text,
+        );
+        let stages = " admission=1.500ms queue=0.000ms first_byte=12.034ms body=6.466ms tries=10.0.0.11:8080:";
+        assert!(text.contains(stages), "{text}");
+        assert!(!text.contains("connect="), "{text}");
+        let value = parsed(&AccessLine {
+            tries: &tries,
+            ..line()
+        });
+        assert_eq!(value["tries"][0]["kind"], "connection_refused");
     }
 }
