@@ -192,3 +192,22 @@ fn an_operators_page_is_filled_in_and_nothing_breaks_out_of_it() {
     let response = render(&Fault::new(Kind::NoRoute), &ask, &plain);
     assert!(text(&response).contains("<b>&quot;&gt;&lt;script&gt;</b><i></i>"));
 }
+
+#[test]
+fn of_several_texts_that_fit_the_first_holds() {
+    let text = |title: &str, more: &str| {
+        format!(
+            "[[errors.texts]]\nlanguage = \"de\"\ntitle = \"{title}\"\nsentence = \"x\"\n{more}\n"
+        )
+    };
+    let busy = text("Voll", "causes = [\"overload\"]\nstatuses = [429]");
+    let pages = pages(&format!(
+        "{busy}{}{}",
+        text("Belegt", "statuses = [429, 503]"),
+        text("Weg", "")
+    ));
+    let of = |kind| asked(&pages, &Fault::new(kind), "de", &Method::GET);
+    says(&of(Kind::RateExceeded), "de", &["Voll"]);
+    says(&of(Kind::QueueFull), "de", &["Belegt"]);
+    says(&of(Kind::NoRoute), "de", &["Weg"]);
+}
