@@ -172,7 +172,9 @@ fn stages(timings: &TimingsMs) -> String {
         ("admission", timings.admission),
         ("queue", timings.queue),
         ("connect", timings.connect),
+        ("upstream TLS", timings.upstream_tls),
         ("first byte", timings.first_byte),
+        ("body", timings.body),
         ("total", Some(timings.total)),
     ];
     let told: Vec<_> = stages

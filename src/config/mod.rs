@@ -21,6 +21,7 @@ mod schema;
 mod shape;
 mod source;
 mod syntax;
+mod template;
 mod value;
 
 #[cfg(test)]
@@ -34,3 +35,4 @@ pub use read::{AnotherLook, ConfigHash, Loaded, hash_of, parse, parse_after, rea
 pub use reference::reference;
 pub use schema::schema;
 pub(crate) use source::read_bounded;
+pub use template::{Piece, Slot, Template, UnknownSlot};

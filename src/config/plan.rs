@@ -3,6 +3,7 @@
 mod change;
 mod check;
 mod dns;
+mod errors;
 mod fallback;
 mod overload;
 
@@ -24,6 +25,7 @@ pub use check::{
     HttpCheckPlan, StatusSet,
 };
 pub use dns::{DnsPlan, DnsTransport, NameServer};
+pub use errors::{CauseWord, ErrorsPlan, LanguageTag, TextPlan};
 pub use fallback::FallbackPlan;
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
@@ -108,13 +110,6 @@ pub struct DrainPlan {
     pub delay: Duration,
     /// How long running requests and tunnels may go on after that.
     pub timeout: Duration,
-}
-
-/// `[errors]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ErrorsPlan {
-    /// Whether clients see the detail of a fault.
-    pub details: bool,
 }
 
 /// `[[listeners]]`

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, Version, header, request};
+use tokio::time::Instant;
 
 use super::{body::GateBody, forward::Reply, head::class_of, headers, trail::Trail, upgrade};
 use crate::{fault::Fault, names::TrafficClass, respond};
@@ -11,6 +12,8 @@ use crate::{fault::Fault, names::TrafficClass, respond};
 #[derive(Debug)]
 pub(super) struct Asked {
     accept: Option<HeaderValue>,
+    /// There where it makes a difference.
+    accept_language: Option<HeaderValue>,
     method: Method,
     version: Version,
     /// What kind of exchange it is, once its head was checked.
@@ -20,10 +23,13 @@ pub(super) struct Asked {
 // === impl Asked ===
 
 impl Asked {
-    /// What `head` asks for.
-    pub(super) fn of(head: &request::Parts) -> Self {
+    /// What `head` asks for, as far as `pages` look at it.
+    pub(super) fn of(head: &request::Parts, pages: &respond::Pages) -> Self {
+        let field = |name| head.headers.get(name).cloned();
+        let languages = pages.have_languages();
         Self {
-            accept: head.headers.get(header::ACCEPT).cloned(),
+            accept: field(header::ACCEPT),
+            accept_language: languages.then(|| field(header::ACCEPT_LANGUAGE)).flatten(),
             method: head.method.clone(),
             version: head.version,
             class: class_of(head),
@@ -49,6 +55,7 @@ pub(super) fn carry(reply: Reply, mut trail: Trail) -> Response<Body> {
         upgrade::open(client, server, body, trail);
         return Response::from_parts(head, Body::empty());
     }
+    trail.head_at = Some(Instant::now());
     let (mut head, body) = response.into_parts();
     head.version = Version::HTTP_11; // the listener speaks the client's; the upstream's means nothing there
     let patience = trail.connection.body_timeout;
@@ -79,11 +86,12 @@ pub(super) fn refuse(fault: &Fault, asked: &Asked, mut trail: Trail) -> Response
     let ask = respond::Ask {
         method: &asked.method,
         accept: asked.accept.as_ref(),
+        accept_language: asked.accept_language.as_ref(),
         class: asked.class,
         request_id: request_id.to_str().unwrap_or_default(),
         close: one_request && ends_the_connection(fault),
     };
-    let mut response = respond::render(fault, &ask, &trail.snapshot.plan.errors);
+    let mut response = respond::render(fault, &ask, &trail.snapshot.pages);
     headers::sign(response.headers_mut(), &trail.request_id);
     trail.status = Some(response.status().as_u16());
     trail.downloaded = response.body().len() as u64;

@@ -278,6 +278,7 @@ fn answered(
     }
     let (status, version) = (response.status(), trail.version());
     headers::prepare_response(response.headers_mut(), status, version);
+    headers::mark_own_error(response.headers_mut(), status);
     headers::edit(response.headers_mut(), &plan.response_headers);
     headers::sign(response.headers_mut(), &trail.request_id);
     Ok(Reply {

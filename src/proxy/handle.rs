@@ -34,7 +34,7 @@ pub(super) async fn handle(
 ) -> Response<Body> {
     let snapshot = entrance.snapshot.load_full(); // the only load: two could see two versions
     let (parts, body) = request.into_parts();
-    let mut asked = Asked::of(&parts);
+    let mut asked = Asked::of(&parts, &snapshot.pages);
     let mut trail = Trail::begin(entrance, connection, Arc::clone(&snapshot), &parts);
     match steps(&snapshot, parts, body, &mut trail, &mut asked).await {
         Ok(Passed::There(reply)) => answer::carry(*reply, trail),

@@ -6,6 +6,8 @@
 
 use std::{
     net::IpAddr,
+    ops::RangeInclusive,
+    sync::LazyLock,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -217,6 +219,25 @@ pub(crate) fn prepare_response(headers: &mut HeaderMap, status: StatusCode, clie
         headers.remove(CONTENT_LENGTH);
     }
 }
+
+/// Marks an error as the upstream's own: what others said in `Proxy-Status` stays, and ours names the status that came
+/// and no error (RFC 9209 section 2.1.3).
+pub(crate) fn mark_own_error(headers: &mut HeaderMap, status: StatusCode) {
+    static MARKS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
+        let marks = ERRORS.map(|status| format!("tidegate; received-status={status}"));
+        let values = marks.map(HeaderValue::try_from);
+        values.map(|value| value.unwrap_or(US)).collect()
+    });
+    let place = status.as_u16().checked_sub(*ERRORS.start());
+    if let Some(mark) = place.and_then(|place| MARKS.get(usize::from(place))) {
+        headers.append(PROXY_STATUS, mark.clone());
+    }
+}
+
+/// Statuses that say that something is wrong.
+const ERRORS: RangeInclusive<u16> = 400..=599;
+/// Our name in `Proxy-Status`.
+const US: HeaderValue = HeaderValue::from_static("tidegate");
 
 /// What every answer bears, whoever it is from: `Via`, and the request's id.
 pub(crate) fn sign(headers: &mut HeaderMap, request_id: &HeaderValue) {

@@ -102,14 +102,17 @@ pub(super) fn conclude(
     held.answered(match ended {
         Ok(sent) => {
             trail.timings.connect = sent.connect.or(trail.timings.connect);
+            trail.timings.upstream_tls = sent.handshake.or(trail.timings.upstream_tls);
             trail.timings.first_byte = Some(sent.first_byte);
             let (status, headers) = (sent.response.status(), sent.response.headers());
             outcome::of_answer(&terms.plan.outcomes, status, headers, sent.first_byte)
         }
         Err(error) => outcome::of_fault(&error.fault),
     });
-    if let Some(met) = failure(ended) {
-        trail.tried(trail.endpoint, held.began, met);
+    match (failure(ended), ended) {
+        (Some(met), _) => trail.tried(trail.endpoint, held.began, met),
+        (None, Ok(sent)) => trail.answered(held.began, sent.response.status()),
+        (None, Err(_)) => {} // each of these failed
     }
 }
 

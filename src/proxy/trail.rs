@@ -12,7 +12,7 @@ use std::{
     time::SystemTime,
 };
 
-use http::{HeaderMap, HeaderValue, Method, Uri, Version, request};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, request};
 use tokio::time::Instant;
 
 use super::{
@@ -57,6 +57,10 @@ pub(super) struct Trail {
     pub(super) attempts: u32,
     /// The tries that failed.
     tries: Vec<Tried>,
+    /// The try that did not, where others were made too.
+    answered: Option<Box<Tried>>,
+    /// When the head of an upstream's answer was there.
+    pub(super) head_at: Option<Instant>,
     /// What its tries have told of their endpoints.
     pub(super) blame: Blame,
     pub(super) timings: Timings,
@@ -101,6 +105,8 @@ impl Trail {
             endpoint: None,
             attempts: 0,
             tries: Vec::new(),
+            answered: None,
+            head_at: None,
             blame: Blame::default(),
             timings: Timings::default(),
             uploaded: None,
@@ -160,6 +166,16 @@ impl Trail {
             let after = began.saturating_duration_since(self.began);
             self.tries
                 .push(Tried::new(endpoint, after, began.elapsed(), met));
+        }
+    }
+
+    /// A try that began at `began` was answered. With others it is one to tell of.
+    pub(super) fn answered(&mut self, began: Instant, status: StatusCode) {
+        if self.attempts > 1 {
+            let after = began.saturating_duration_since(self.began);
+            let met = Met::Status(status.as_u16());
+            let tried = Tried::new(self.endpoint, after, began.elapsed(), met);
+            self.answered = Some(Box::new(tried));
         }
     }
 
@@ -229,8 +245,13 @@ impl Trail {
             return;
         }
         self.timings.total = self.began.elapsed();
+        let now = self.began + self.timings.total;
+        self.timings.body = self.head_at.map(|head| now.saturating_duration_since(head));
         let status = self.shown_status(fault);
-        let tries = std::mem::take(&mut self.tries);
+        let mut tries = std::mem::take(&mut self.tries);
+        if let Some((took, upstream)) = self.timings.body.zip(self.upstream()) {
+            upstream.handles.body(took);
+        }
         let handles = self.handles();
         if let Some(fault) = fault {
             handles.fault(fault);
@@ -240,16 +261,18 @@ impl Trail {
         }
         handles.finished(status, self.timings.total);
         let cases = self.entrance.telemetry.cases();
-        let now = self.began + self.timings.total;
         if handles.is_kept(cases, status, fault, now) {
             let hash = self.snapshot.config.hash.as_str();
-            let case = Case::of(&self.line(status, fault), tries, hash);
+            let case = Case::of(&self.line(status, fault, &[]), tries.clone(), hash);
             cases.keep(case, &mut rand::rng());
         }
         self.remember_failure(status, fault);
         let told = fault.is_some() || self.fell_back();
         if told || self.entrance.pressure.log_sample() {
-            self.entrance.access.write(&self.line(status, fault));
+            tries.extend(self.answered.take().map(|tried| *tried));
+            self.entrance
+                .access
+                .write(&self.line(status, fault, &tries));
         }
     }
 
@@ -275,7 +298,12 @@ impl Trail {
         }
     }
 
-    fn line<'a>(&'a self, status: u16, fault: Option<&'a Fault>) -> AccessLine<'a> {
+    fn line<'a>(
+        &'a self,
+        status: u16,
+        fault: Option<&'a Fault>,
+        tries: &'a [Tried],
+    ) -> AccessLine<'a> {
         let route = self.route_live();
         AccessLine {
             time: self.arrived,
@@ -295,6 +323,7 @@ impl Trail {
             fault: fault.or(self.fallen.as_ref().map(|(_, fault)| fault)),
             fallback: self.fallen.as_ref().map(|(word, _)| *word),
             timings: self.timings,
+            tries,
             bytes_in: self
                 .uploaded
                 .as_ref()

@@ -14,7 +14,6 @@ use tower_http::catch_panic::ResponseForPanic;
 
 use super::{ConnectionFacts, Entrance, headers, trail::NONE};
 use crate::{
-    config::ErrorsPlan,
     fault::{Fault, Kind, Stage},
     names::{Protocol, TrafficClass},
     respond,
@@ -60,6 +59,7 @@ fn tell(entrance: &Entrance, client: IpAddr, listener: &str, fault: &Fault) -> H
         fallback: None,
         fault: Some(fault),
         timings: Timings::default(),
+        tries: &[],
         bytes_in: 0,
         bytes_out: 0,
         protocol: Protocol::Http11,
@@ -79,11 +79,12 @@ fn bare(fault: &Fault, request_id: &str) -> Response<Body> {
     let ask = respond::Ask {
         method: &http::Method::GET,
         accept: None,
+        accept_language: None,
         class: TrafficClass::Http,
         request_id,
         close: true,
     };
-    respond::render(fault, &ask, &ErrorsPlan { details: false }).map(Body::from)
+    respond::render(fault, &ask, respond::Pages::built_in()).map(Body::from)
 }
 
 /// The answer to a request whose handling panicked. The trail that unwound has logged it.

@@ -12,9 +12,9 @@ pub(super) enum Form {
 }
 
 /// Media ranges beyond this many are not read.
-const MAX_RANGES: usize = 16;
-/// A longer `Accept` counts as none.
-const MAX_BYTES: usize = 1024;
+pub(super) const MAX_RANGES: usize = 16;
+/// A longer field counts as none.
+pub(super) const MAX_BYTES: usize = 1024;
 
 /// How much a client wants a form: quality in thousandths, then how exactly it named it. Zero: not at all.
 type Rank = (u16, u8);
@@ -71,7 +71,7 @@ fn fit(media: &str, whole: &[&str], family: &str) -> u8 {
 }
 
 /// The `q` among `parameters`, in thousandths; 1000 where there is none or it cannot be read.
-fn quality(parameters: &str) -> u16 {
+pub(super) fn quality(parameters: &str) -> u16 {
     let q = parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("q").then(|| value.trim())

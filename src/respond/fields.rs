@@ -44,8 +44,7 @@ pub(super) fn proxy_status_with(kind: Kind, detail: &str) -> Option<HeaderValue>
 
 /// When to come back, and of which policy: for whoever can wait.
 pub(super) fn put_hints(headers: &mut HeaderMap, fault: &Fault) {
-    if let Some(wait) = wait(fault) {
-        let seconds = whole_seconds(wait);
+    if let Some(seconds) = retry_after(fault) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         let bucket = fault
             .refusal
@@ -72,6 +71,11 @@ pub(super) fn wait(fault: &Fault) -> Option<Duration> {
     fault
         .retry_after
         .or(always.then_some(Duration::from_secs(1)))
+}
+
+/// The same as `Retry-After` has it.
+pub(super) fn retry_after(fault: &Fault) -> Option<u64> {
+    wait(fault).map(whole_seconds)
 }
 
 /// Whole seconds, rounded up, at least 1.

@@ -13,7 +13,8 @@ use super::fields;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-/// gRFC A6: how long a client that retries must wait, in milliseconds.
+/// gRFC A6: how long a client that retries must wait, in milliseconds, as a signed number of 32 bits; a negative one
+/// says that it must not retry at all.
 const GRPC_RETRY_PUSHBACK_MS: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 /// What `grpc-message` may not hold as it is.
@@ -40,11 +41,29 @@ pub(super) fn answer(fault: &Fault, detail: Option<&str>) -> Response<Bytes> {
     if let Some(message) = message(fault.facts().title, detail) {
         headers.insert(GRPC_MESSAGE, message);
     }
-    if let Some(wait) = fields::wait(fault) {
-        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        headers.insert(GRPC_RETRY_PUSHBACK_MS, HeaderValue::from(millis.max(1)));
+    if let Some(pushback) = pushback(fault) {
+        headers.insert(GRPC_RETRY_PUSHBACK_MS, pushback);
     }
     response
+}
+
+/// When to come back, or not at all. Not said where the client's own policy knows as much: a negative one counts as a
+/// failure in the throttle of its retries, which what is its own fault should not.
+fn pushback(fault: &Fault) -> Option<HeaderValue> {
+    if is_retried_in_vain(fault.kind) {
+        return Some(HeaderValue::from_static("-1"));
+    }
+    let millis = i32::try_from(fields::wait(fault)?.as_millis()).unwrap_or(i32::MAX);
+    Some(HeaderValue::from(millis.max(1)))
+}
+
+/// Whether the same call cannot succeed, although its code is one that clients retry.
+const fn is_retried_in_vain(kind: Kind) -> bool {
+    use Kind as K;
+    matches!(
+        kind,
+        K::BodyTooLarge | K::HeadTooLarge | K::UriTooLong | K::DeadlinePast
+    )
 }
 
 fn message(title: &'static str, detail: Option<&str>) -> Option<HeaderValue> {

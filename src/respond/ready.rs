@@ -1,4 +1,4 @@
-//! What is the same in every answer of a kind, made once.
+//! What does not depend on the request: made once for each kind of fault.
 
 use std::sync::LazyLock;
 
@@ -6,11 +6,7 @@ use http::HeaderValue;
 
 use crate::fault::Kind;
 
-use super::{
-    fields::proxy_status,
-    page::{self, Around},
-    problem,
-};
+use super::{fields::proxy_status, page, problem, visitor};
 
 /// The parts of an answer that only the kind of fault decides.
 #[derive(Debug)]
@@ -19,8 +15,12 @@ pub(super) struct Ready {
     pub(super) proxy_status: HeaderValue,
     /// problem+json up to where the request id begins.
     pub(super) problem: Box<str>,
-    /// The page before and after the request id.
-    pub(super) page: Around,
+    /// The built-in title of a page.
+    pub(super) title: Box<str>,
+    /// The built-in sentence of a page.
+    pub(super) sentence: Box<str>,
+    /// What operators know it by, as rows of the built-in page.
+    pub(super) rows: Box<str>,
 }
 
 /// By [`Kind::index`].
@@ -37,6 +37,8 @@ fn make(kind: Kind) -> Ready {
     Ready {
         proxy_status: status.unwrap_or(HeaderValue::from_static("tidegate")),
         problem: problem::beginning(kind),
-        page: page::around(kind),
+        title: page::escaped(visitor::title(kind)).into(),
+        sentence: page::escaped(kind.facts().title).into(),
+        rows: page::rows(kind),
     }
 }

@@ -4,17 +4,19 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Response,
     header::{
-        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-        X_CONTENT_TYPE_OPTIONS,
+        CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
+        CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
-use crate::{config::ErrorsPlan, fault::Fault, names::TrafficClass};
+use crate::{fault::Fault, names::TrafficClass};
 
 use super::{
     accept::{Form, form},
     fields::{PROXY_STATUS, X_REQUEST_ID, proxy_status_with, put_hints},
-    grpc, page, problem,
+    grpc,
+    pages::{Page, Pages},
+    problem,
     ready::{self, Ready},
 };
 
@@ -25,6 +27,8 @@ pub struct Ask<'a> {
     pub method: &'a Method,
     /// The request's `Accept`.
     pub accept: Option<&'a HeaderValue>,
+    /// The request's `Accept-Language`; looked at where [`Pages::have_languages`].
+    pub accept_language: Option<&'a HeaderValue>,
     /// gRPC calls get a gRPC status.
     pub class: TrafficClass,
     /// Shown in the answer, so that an operator can find the log line.
@@ -35,17 +39,17 @@ pub struct Ask<'a> {
 
 /// The answer to a request that ended with `fault`.
 ///
-/// The fault's detail is shown, in `Proxy-Status` and in the body, only where `errors` says so. A gRPC call
+/// The fault's detail is shown, in `Proxy-Status` and in the body, only where `pages` say so. A gRPC call
 /// gets status 200 and the fault among the headers. Nothing here fails: what cannot stand in a header field
 /// is left out.
 #[must_use]
-pub fn render(fault: &Fault, ask: &Ask<'_>, errors: &ErrorsPlan) -> Response<Bytes> {
+pub fn render(fault: &Fault, ask: &Ask<'_>, pages: &Pages) -> Response<Bytes> {
     let ready = ready::of(fault.kind);
-    let detail = fault.detail.as_deref().filter(|_| errors.details);
+    let detail = fault.detail.as_deref().filter(|_| pages.details);
     let mut response = if ask.class == TrafficClass::Grpc {
         grpc::answer(fault, detail)
     } else {
-        let mut response = plain(fault, ask, ready, detail);
+        let mut response = plain(fault, ask, ready.map(|ready| (ready, pages)), detail);
         put_hints(response.headers_mut(), fault);
         response
     };
@@ -73,39 +77,50 @@ pub fn body_for(method: &Method, response: Response<Bytes>) -> Response<Bytes> {
 fn plain(
     fault: &Fault,
     ask: &Ask<'_>,
-    ready: Option<&Ready>,
+    ready: Option<(&Ready, &Pages)>,
     detail: Option<&str>,
 ) -> Response<Bytes> {
-    let form = form(ask.accept);
-    let body = ready.map(|ready| match form {
-        Form::Problem => problem::body(&ready.problem, ask.request_id, detail),
-        Form::Page => page::body(&ready.page, ask.request_id, detail),
-    });
-    let body = Bytes::from(body.unwrap_or_default());
-    let length = HeaderValue::from(body.len());
-    let mut response = Response::new(body);
+    let mut response = Response::new(Bytes::new());
     *response.status_mut() = fault.facts().status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_LENGTH, length);
-    put_type(headers, form);
+    let body = match (form(ask.accept), ready) {
+        (Form::Page, Some((ready, pages))) => {
+            let page = pages.page(fault, ready, ask, detail);
+            put_page(headers, &page, pages);
+            page.body
+        }
+        (Form::Problem | Form::Page, ready) => {
+            let json = HeaderValue::from_static("application/problem+json");
+            headers.insert(CONTENT_TYPE, json);
+            headers.insert(VARY, HeaderValue::from_static("Accept"));
+            let body =
+                ready.map(|(ready, _)| problem::body(&ready.problem, ask.request_id, detail));
+            body.unwrap_or_default()
+        }
+    };
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    body_for(ask.method, response)
+    body_for(ask.method, response.map(|_| Bytes::from(body)))
 }
 
-fn put_type(headers: &mut HeaderMap, form: Form) {
-    match form {
-        Form::Problem => {
-            let json = HeaderValue::from_static("application/problem+json");
-            headers.insert(CONTENT_TYPE, json);
-        }
-        Form::Page => {
-            let html = HeaderValue::from_static("text/html; charset=utf-8");
-            headers.insert(CONTENT_TYPE, html);
-            let nothing = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(nothing));
-        }
+/// What the head says of a page. Of one that is an operator's own, what it may load is the operator's to say.
+fn put_page(headers: &mut HeaderMap, page: &Page, pages: &Pages) {
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    headers.insert(CONTENT_TYPE, html);
+    if let Some(language) = &page.language {
+        headers.insert(CONTENT_LANGUAGE, language.clone());
+    }
+    let vary = if pages.have_languages() {
+        "Accept, Accept-Language"
+    } else {
+        "Accept"
+    };
+    headers.insert(VARY, HeaderValue::from_static(vary));
+    if page.built_in {
+        let nothing = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(nothing));
     }
 }
 

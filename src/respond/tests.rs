@@ -1,26 +1,43 @@
 //! Whole answers.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    path::Path,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response};
 use serde_json::Value;
 
 use crate::{
-    config::ErrorsPlan,
+    config,
     fault::{BucketFacts, Fault, Kind, Refusal, ShedReason},
     names::TrafficClass,
 };
 
-use super::{Ask, grpc, render};
+use super::{Ask, Pages, grpc, render};
 
-const QUIET: ErrorsPlan = ErrorsPlan { details: false };
-const TALKATIVE: ErrorsPlan = ErrorsPlan { details: true };
+mod language;
+mod validity;
+
+static QUIET: LazyLock<Pages> = LazyLock::new(|| pages(""));
+static TALKATIVE: LazyLock<Pages> = LazyLock::new(|| pages("[errors]\ndetails = true"));
+
+/// The pages of a config with these `[errors]`.
+fn pages(of_errors: &str) -> Pages {
+    let text = format!("[[listeners]]\nbind = \"127.0.0.1:0\"\n{of_errors}");
+    let loaded =
+        config::parse(&text, Path::new("t.toml")).unwrap_or_else(|errors| panic!("{errors}"));
+    Pages::new(&loaded.plan.errors, &loaded.files)
+}
 
 fn ask() -> Ask<'static> {
     Ask {
         method: &Method::GET,
         accept: None,
+        accept_language: None,
         class: TrafficClass::Http,
         request_id: "id-1",
         close: false,
@@ -108,7 +125,9 @@ fn every_kind_renders_in_every_form() {
 
         let accept = Some(&page);
         let html = render(&fault, &Ask { accept, ..ask() }, &QUIET);
-        assert!(text(&html).contains(facts.title), "{kind:?}");
+        let sentence = facts.title.replace('\'', "&#39;");
+        assert!(text(&html).contains(&sentence), "{kind:?}");
+        validity::check(text(&html));
         assert!(text(&html).ends_with("</html>\n"), "{kind:?}");
 
         let class = TrafficClass::Grpc;
@@ -257,9 +276,42 @@ fn grpc_codes_tell_what_may_be_tried_again() {
 }
 
 #[test]
+fn grpc_pushback_is_a_number_of_32_bits_or_says_not_to_retry_or_is_not_there() {
+    let class = TrafficClass::Grpc;
+    let pushback = |fault: &Fault| {
+        let response = render(fault, &Ask { class, ..ask() }, &QUIET);
+        field(&response, "grpc-retry-pushback-ms").map(str::to_owned)
+    };
+    let of = |kind| pushback(&Fault::new(kind));
+    for shed in ShedReason::ALL.map(Kind::from) {
+        let wait = Duration::from_millis(2500);
+        let fault = Fault::new(shed).retry_after(wait);
+        assert_eq!(pushback(&fault).as_deref(), Some("2500"), "{shed:?}");
+    }
+    assert_eq!(of(Kind::NoEndpoint).as_deref(), Some("1000"));
+    for useless in [Kind::BodyTooLarge, Kind::HeadTooLarge, Kind::DeadlinePast] {
+        assert_eq!(of(useless).as_deref(), Some("-1"), "{useless:?}");
+    }
+    // Their codes are not retried, or the client's own policy knows best.
+    for silent in [
+        Kind::NoRoute,
+        Kind::HostInvalid,
+        Kind::ConnectRefused,
+        Kind::Panicked,
+    ] {
+        assert_eq!(of(silent), None, "{silent:?}");
+    }
+    let long = Fault::new(Kind::NoEndpoint).retry_after(Duration::MAX);
+    assert_eq!(pushback(&long), Some(i32::MAX.to_string()));
+    let short = Fault::new(Kind::NoEndpoint).retry_after(Duration::from_micros(1));
+    assert_eq!(pushback(&short).as_deref(), Some("1"));
+}
+
+#[test]
 fn every_429_and_503_says_when_to_come_back() {
     for kind in Kind::ALL {
         let response = render(&Fault::new(*kind), &ask(), &QUIET);
+        assert_eq!(field(&response, "vary"), Some("Accept"), "{kind:?}");
         let must = matches!(response.status().as_u16(), 429 | 503);
         assert_eq!(field(&response, "retry-after").is_some(), must, "{kind:?}");
     }

@@ -52,6 +52,7 @@ use crate::{
     names::{EndpointId, LimitId, RouteName, UpstreamName},
     pool::{Endpoint, Registry, Seat, Seats},
     resolve::StandIn,
+    respond::Pages,
     route,
     telemetry::Telemetry,
 };
@@ -160,6 +161,7 @@ impl Ground {
             table: route::Table::new(&loaded.plan.routes),
             plan: Arc::new(loaded.plan.clone()),
             routes,
+            pages: Pages::new(&loaded.plan.errors, &loaded.files),
             certificates: loaded.files.certificates.clone(),
             troubles: loaded.files.troubles.clone(),
             upstreams,

@@ -9,6 +9,7 @@ use crate::{
     config::{CertificateFacts, ConfigHash, Plan, RoutePlan, Trouble, UpstreamPlan},
     names::{EndpointId, UpstreamName},
     pool::Seats,
+    respond::Pages,
     route,
     telemetry::{RouteHandles, UpstreamHandles},
     upstream::Connector,
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub table: route::Table,
     /// In the order of [`Plan::routes`]: what [`Self::table`] finds is an index into it.
     pub routes: Vec<RouteLive>,
+    /// How faults are told.
+    pub pages: Pages,
     /// What listeners that speak TLS show to clients.
     pub certificates: Vec<CertificateFacts>,
     /// Files that the config names and that are wrong, while what they held before stays in force.

@@ -74,8 +74,12 @@ catalogue! {
         "How long requests waited for a permit of the upstream.";
     UPSTREAM_CONNECT = Histogram "tidegate_upstream_connect_seconds" ["upstream"]
         "How long connections to endpoints took to be made, TLS included.";
+    UPSTREAM_TLS = Histogram "tidegate_upstream_tls_seconds" ["upstream"]
+        "How much of that the TLS handshake took.";
     UPSTREAM_FIRST_BYTE = Histogram "tidegate_upstream_first_byte_seconds" ["upstream"]
         "From sending a request to the head of its answer.";
+    UPSTREAM_BODY = Histogram "tidegate_upstream_body_seconds" ["upstream"]
+        "From the head of an answer to its end, at the client's pace.";
     UPSTREAM_STALE_CONNECTIONS = Counter "tidegate_upstream_stale_connections_total" ["upstream"]
         "Pooled connections that the endpoint had closed when a request was about to use them.";
     EJECTIONS = Counter "tidegate_ejections_total" ["upstream", "cause"]

@@ -42,6 +42,8 @@ pub struct UpstreamHandles {
     queue_wait: Histogram,
     queue_predicted: Histogram,
     connect: Histogram,
+    handshake: Histogram,
+    body: Histogram,
     first_byte: Histogram,
     stale_connections: Counter,
     ejections: [Counter; EjectionCause::ALL.len()],
@@ -138,6 +140,8 @@ impl Telemetry {
             queue_wait: recorder.histogram(&catalog::QUEUE_WAIT, [name]),
             queue_predicted: recorder.histogram(&catalog::QUEUE_PREDICTED_WAIT, [name]),
             connect: recorder.histogram(&catalog::UPSTREAM_CONNECT, [name]),
+            handshake: recorder.histogram(&catalog::UPSTREAM_TLS, [name]),
+            body: recorder.histogram(&catalog::UPSTREAM_BODY, [name]),
             first_byte: recorder.histogram(&catalog::UPSTREAM_FIRST_BYTE, [name]),
             stale_connections: recorder.counter(&catalog::UPSTREAM_STALE_CONNECTIONS, [name]),
             ejections: EjectionCause::ALL
@@ -250,9 +254,17 @@ impl UpstreamHandles {
         self.queue_predicted.record(predicted);
     }
 
-    /// A connection was made.
-    pub fn connected(&self, took: Duration) {
+    /// A connection was made; `handshake` of it was TLS.
+    pub fn connected(&self, took: Duration, handshake: Option<Duration>) {
         self.connect.record(took);
+        if let Some(handshake) = handshake {
+            self.handshake.record(handshake);
+        }
+    }
+
+    /// An answer ended so long after its head.
+    pub fn body(&self, took: Duration) {
+        self.body.record(took);
     }
 
     /// The head of an answer came.
@@ -464,7 +476,7 @@ mod tests {
     fn a_histogram_has_the_fixed_buckets() {
         let telemetry = Telemetry::new();
         let upstream = telemetry.upstream(&"u".into());
-        upstream.connected(Duration::from_micros(700));
+        upstream.connected(Duration::from_micros(700), None);
         telemetry.upkeep();
         let page = telemetry.render();
         for le in ["0.0005\"} 0", "0.001\"} 1", "60\"} 1", "+Inf\"} 1"] {

@@ -34,6 +34,8 @@ pub struct Sent {
     pub response: Response<ReplyBody>,
     /// How long connecting took; `None` where a connection of the pool served.
     pub connect: Option<Duration>,
+    /// How much of it the TLS handshake took, where there was one.
+    pub handshake: Option<Duration>,
     /// From the moment the request went to the connection to the head of the answer.
     pub first_byte: Duration,
 }
@@ -135,7 +137,11 @@ pub async fn send(
         } else {
             Reuse::Never
         };
-        let Obtained { line, connect } = match wanted.obtain(reuse).await {
+        let Obtained {
+            line,
+            connect,
+            handshake,
+        } = match wanted.obtain(reuse).await {
             Ok(obtained) => obtained,
             Err(fault) => return Err(unsent(fault, Some(request), false)),
         };
@@ -153,6 +159,7 @@ pub async fn send(
                 return Ok(Sent {
                     response: trial.reply(answer, hold, in_flight),
                     connect,
+                    handshake,
                     first_byte,
                 });
             }

@@ -199,16 +199,18 @@ impl Connector {
             .map_err(|_| limit.fault(Kind::ConnectTimeout, Stage::Connect))?
             .map_err(|error| classify::connect(&error, address))?;
         let Some(tls) = &self.tls else {
-            return Ok(Wire::new(Socket::Plain(stream)));
+            return Ok(Wire::new(Socket::Plain(stream), None));
         };
-        let limit = Limit::new(Instant::now(), self.connect_timeout, deadline);
+        let began = Instant::now();
+        let limit = Limit::new(began, self.connect_timeout, deadline);
         let handshake =
             TlsConnector::from(tls.config_for(speech)).connect(tls.name_for(seat).clone(), stream);
         let stream = timeout_at(limit.at, handshake)
             .await
             .map_err(|_| limit.fault(Kind::TlsTimeout, Stage::UpstreamTls))?
             .map_err(|error| classify::handshake(&error))?;
-        Ok(Wire::new(Socket::Tls(Box::new(stream))))
+        let took = began.elapsed();
+        Ok(Wire::new(Socket::Tls(Box::new(stream)), Some(took)))
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Obtained {
     pub(super) line: Line,
     /// How long connecting took; `None` where the line comes from the pool.
     pub(super) connect: Option<Duration>,
+    /// How much of it the TLS handshake took, where there was one.
+    pub(super) handshake: Option<Duration>,
 }
 
 /// Whether a connection of the pool will do.
@@ -81,6 +83,7 @@ impl Wanted<'_> {
             return Ok(Obtained {
                 line,
                 connect: None,
+                handshake: None,
             });
         }
         let obtained = if self.may_share() {
@@ -154,6 +157,7 @@ impl Wanted<'_> {
             Some(line) => Ok(Obtained {
                 line,
                 connect: None,
+                handshake: None,
             }),
             None => self.fresh().await, // HTTP/1 after all, or no room left
         }
@@ -165,9 +169,9 @@ impl Wanted<'_> {
             .connector
             .open(self.seat, self.speech, self.deadline)
             .await?;
-        let took = began.elapsed();
+        let (took, handshake) = (began.elapsed(), wire.handshake);
         let http2 = self.connector.speaks_http2(&wire)?;
-        self.connector.handles.connected(took);
+        self.connector.handles.connected(took, handshake);
         let lane = self.connector.lane(self.seat);
         let endpoint = &self.seat.endpoint;
         let line = if http2 {
@@ -180,6 +184,7 @@ impl Wanted<'_> {
         Ok(Obtained {
             line,
             connect: Some(took),
+            handshake,
         })
     }
 }

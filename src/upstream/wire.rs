@@ -9,6 +9,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
@@ -23,6 +24,8 @@ use crate::pool::Heard;
 #[derive(Debug)]
 pub(super) struct Wire {
     socket: Socket,
+    /// How long the TLS handshake took, where there was one.
+    pub(super) handshake: Option<Duration>,
     heard: Heard,
     /// The first write that failed; from then on nothing is written.
     broken: Option<io::Error>,
@@ -41,9 +44,10 @@ pub(super) enum Socket {
 // === impl Wire ===
 
 impl Wire {
-    pub(super) fn new(socket: Socket) -> Self {
+    pub(super) fn new(socket: Socket, handshake: Option<Duration>) -> Self {
         Self {
             socket,
+            handshake,
             heard: Heard::default(),
             broken: None,
             deaf: false,

@@ -35,4 +35,5 @@ mod reload;
 mod resolve;
 mod retries;
 mod road;
+mod told;
 mod upgrade;

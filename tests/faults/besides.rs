@@ -18,7 +18,10 @@ async fn an_error_of_the_service_itself_is_passed_on_and_told_as_its_own() {
     let reply = client::get(gate.web, "/").await;
     assert_eq!(reply.status, 500);
     assert_eq!(reply.text(), "its own page");
-    assert_eq!(reply.header("proxy-status"), "");
+    assert_eq!(
+        reply.header("proxy-status"),
+        "tidegate; received-status=500"
+    );
     let id = reply.header("x-request-id");
     let line = checks::line(&gate, |line| line["request_id"] == *id).await;
     assert_eq!(

@@ -1,5 +1,7 @@
-"""grpcio on both sides: every kind of call, an error in the trailers, and a fault of the gateway."""
+"""grpcio on both sides: every kind of call, an error in the trailers, and faults of the gateway."""
 
+import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -14,6 +16,7 @@ class Calls(grpc.GenericRpcHandler):
 
     def service(self, details):
         kinds = {
+            "/l.L/Unary": grpc.unary_unary_rpc_method_handler(lambda ask, _: b"got " + ask),
             "/t.T/Unary": grpc.unary_unary_rpc_method_handler(lambda ask, _: b"got " + ask),
             "/t.T/Down": grpc.unary_stream_rpc_method_handler(self.down),
             "/t.T/Up": grpc.stream_unary_rpc_method_handler(lambda asks, _: b"%d" % sum(1 for _ in asks)),
@@ -51,6 +54,15 @@ protocol = "h2"
 name = "calls"
 path_prefix = "/t.T"
 upstream = "calls"
+
+[[routes]]
+name = "limited"
+path_prefix = "/l.L"
+upstream = "calls"
+max_body = "100B"
+
+[[routes.rate_limits]]
+rate = "1/s"
 
 [[routes]]
 name = "nobody"
@@ -101,3 +113,32 @@ def test_a_call_whose_service_is_down_gets_a_grpc_status(channel):
     fields = {entry[0]: entry[1] for entry in failed.value.initial_metadata() or ()}
     fields |= {entry[0]: entry[1] for entry in failed.value.trailing_metadata() or ()}
     assert "connection_refused" in fields["proxy-status"]
+
+
+@pytest.fixture
+def stubborn(gateway):
+    """A channel whose calls are tried again, by their own policy in two minutes at random."""
+    policy = {"maxAttempts": 4, "initialBackoff": "120s", "maxBackoff": "120s", "backoffMultiplier": 1}
+    policy["retryableStatusCodes"] = ["RESOURCE_EXHAUSTED"]
+    service = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
+    options = [("grpc.enable_http_proxy", 0), ("grpc.service_config", service)]
+    with grpc.insecure_channel(gateway.address(), options=options) as made:
+        yield made
+
+
+def test_a_call_that_was_shed_is_tried_again_when_the_gateway_says(stubborn):
+    call = stubborn.unary_unary("/l.L/Unary")
+    began = time.monotonic()
+    for _ in range(3):
+        assert call(b"it", timeout=20) == b"got it"
+    assert 1 <= time.monotonic() - began < 10
+
+
+def test_a_call_that_can_never_succeed_is_not_tried_again(stubborn, gateway):
+    time.sleep(1.1)  # the bucket has a token again
+    refused = {"route": "limited", "kind": "http_request_error"}
+    before = gateway.metric("tidegate_faults_total", **refused)
+    with pytest.raises(grpc.RpcError) as failed:
+        stubborn.unary_unary("/l.L/Unary")(b"x" * 1000, timeout=20)
+    assert failed.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert gateway.metric("tidegate_faults_total", **refused) == before + 1

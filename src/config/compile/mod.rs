@@ -6,6 +6,7 @@
 mod change;
 mod concurrency;
 mod conflict;
+mod errors;
 mod fallback;
 mod groups;
 mod health;
@@ -49,6 +50,8 @@ pub(super) struct Named {
     pub(super) upstreams: Vec<NamedRoots>,
     /// What routes answer with when nothing else can serve.
     pub(super) fallbacks: Vec<(RouteName, At<PathBuf>)>,
+    /// What browsers get of a fault.
+    pub(super) page: Option<At<PathBuf>>,
     /// The first name server that is asked over TLS.
     pub(super) encrypted_dns_at: Option<Span>,
 }
@@ -108,6 +111,7 @@ pub(super) fn compile(
     conflict::equal_routes(&routes, problems);
     conflict::unused(&upstreams, &routes, problems);
     let (dns, encrypted_at) = process::dns(&root.table_or_empty(&fields::DNS), folder);
+    let (errors, page) = errors::errors(&root.table_or_empty(&fields::ERRORS), folder);
     let encrypted_of = |upstream: &upstream::Upstream| upstream.encrypted_dns_at;
     let named = Named {
         token,
@@ -122,13 +126,14 @@ pub(super) fn compile(
             .filter_map(upstream::Upstream::roots)
             .collect(),
         fallbacks: routes.iter().filter_map(route::Route::page).collect(),
+        page,
     };
     let plan = Plan {
         admin: admin.plan,
         log: process::log(&root.table_or_empty(&fields::LOG), folder),
         drain: process::drain(&root.table_or_empty(&fields::DRAIN)),
         upgrade: change::upgrade(&root.table_or_empty(&fields::UPGRADE)),
-        errors: process::errors(&root.table_or_empty(&fields::ERRORS)),
+        errors,
         dns,
         pressure: process::pressure(&root.table_or_empty(&fields::PRESSURE)),
         reload: change::reload(&root.table_or_empty(&fields::RELOAD)),
@@ -166,7 +171,9 @@ impl Named {
             .filter_map(|server| server.clients.as_ref());
         let roots = self.upstreams.iter().filter_map(|roots| roots.ca.as_ref());
         let roots = roots.chain(clients.map(|clients| &clients.ca));
-        let files = pairs.chain(roots).chain(&self.token);
+        let pages = self.fallbacks.iter().map(|(_, file)| file);
+        let pages = pages.chain(&self.page);
+        let files = pairs.chain(roots).chain(pages).chain(&self.token);
         files.map(|file| file.it.clone()).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! `[admin]`, `[log]`, `[drain]`, `[errors]`, `[dns]`, `[pressure]`
+//! `[admin]`, `[log]`, `[drain]`, `[dns]`, `[pressure]`
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::Folder;
 use crate::config::{
-    AccessTarget, AdminPlan, DnsPlan, DrainPlan, ErrorsPlan, LogPlan, NameServer, PressurePlan,
+    AccessTarget, AdminPlan, DnsPlan, DrainPlan, LogPlan, NameServer, PressurePlan,
     fields::process as keys,
     problem::{At, Code, Problem, Problems, Span},
     row::Row,
@@ -67,12 +67,6 @@ pub(super) fn drain(row: &Row<'_>) -> DrainPlan {
     DrainPlan {
         delay: row.value(&keys::DELAY),
         timeout: row.value(&keys::DRAIN_TIMEOUT),
-    }
-}
-
-pub(super) fn errors(row: &Row<'_>) -> ErrorsPlan {
-    ErrorsPlan {
-        details: row.value(&keys::DETAILS),
     }
 }
 

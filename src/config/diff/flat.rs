@@ -10,7 +10,7 @@ use toml::{
 use super::THERE;
 use crate::config::{
     ConfigHash,
-    fields::{ROOT, upstream::GROUP},
+    fields::{ROOT, errors::TEXT, upstream::GROUP},
     shape::{AnyField, Section, Shape},
     value::normal_text,
 };
@@ -148,6 +148,10 @@ fn label(section: &Section, table: &DeTable<'_>, number: usize) -> String {
     }
     if section.field("key").is_some() && section.field("name").is_some() {
         return text("key").unwrap_or("client_ip").to_owned(); // a rate limit's key is its name
+    }
+    if section.name == TEXT.name {
+        let language = text("language").unwrap_or_default();
+        return format!("{language}.{number}");
     }
     if section.name == GROUP.name {
         return number.to_string();

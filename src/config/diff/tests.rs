@@ -224,3 +224,24 @@ fn the_only_route_and_listener_are_called_default() {
         told(&diff)
     );
 }
+
+#[test]
+fn texts_of_one_language_are_told_apart() {
+    const TEXTS: &str = r#"
+[[errors.texts]]
+language = "de"
+causes = ["overload"]
+title = "voll"
+sentence = "Es ist voll."
+[[errors.texts]]
+language = "de"
+title = "weg"
+sentence = "Es ist weg."
+"#;
+    let one = loaded(&format!("{BASE}{TEXTS}"));
+    let other = loaded(&format!("{BASE}{}", TEXTS.replace("\"weg\"", "\"fort\"")));
+    assert_eq!(
+        told(&Diff::between(&one, &other)),
+        ["[errors] texts.de.2.title: \"weg\" -> \"fort\""]
+    );
+}

@@ -1,6 +1,7 @@
 //! Every key of the file, section by section: its form, bounds, default and meaning. Nothing else says them.
 
 pub(crate) mod change;
+pub(crate) mod errors;
 pub(crate) mod health;
 pub(crate) mod listener;
 pub(crate) mod process;
@@ -48,7 +49,7 @@ pub(crate) static UPGRADE: Nested = Nested::optional(
 );
 pub(crate) static ERRORS: Nested = Nested::optional(
     "errors",
-    Shape::Table(&process::ERRORS),
+    Shape::Table(&errors::ERRORS),
     "its defaults",
     "What clients see of a fault.",
 );

@@ -1,4 +1,4 @@
-//! `[admin]`, `[log]`, `[drain]`, `[errors]`, `[dns]` and `[pressure]`: what the process has once.
+//! `[admin]`, `[log]`, `[drain]`, `[dns]` and `[pressure]`: what the process has once.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -75,19 +75,6 @@ pub(crate) static DRAIN_TIMEOUT: Preset<Duration> = Preset::new(
     time(Duration::ZERO, hours(24)),
     secs(30),
     "How long running requests and tunnels may go on after that. What is left is cut, and the exit code is 3.",
-);
-
-pub(crate) static ERRORS: Section = Section::of(
-    "errors",
-    "[errors]",
-    "What clients see of a fault.",
-    &[&DETAILS],
-);
-pub(crate) static DETAILS: Preset<bool> = Preset::new(
-    "details",
-    Shape::Flag,
-    false,
-    "Whether clients see details: addresses and errors of the operating system. They help attackers too.",
 );
 
 pub(crate) static DNS: Section = Section::of(

@@ -16,7 +16,10 @@ use rustls::{RootCertStore, sign::CertifiedKey};
 use sha2::{Digest, Sha256};
 
 use super::{Files, Reader, Secret};
-use crate::{config::problem::Problems, names::ListenerName};
+use crate::{
+    config::{Template, problem::Problems},
+    names::ListenerName,
+};
 
 /// SHA-256 of what decides about a thing.
 pub(super) type Print = [u8; 32];
@@ -44,6 +47,7 @@ pub(super) struct Kept {
     pub(super) token: Option<(PathBuf, Secret)>,
     /// What routes answer with when nothing else can serve.
     pub(super) answers: BTreeMap<PathBuf, Bytes>,
+    pub(super) page: Option<(PathBuf, Arc<Template>)>,
     /// What decided about the TLS of listeners and upstreams.
     pub(super) servers: BTreeMap<String, Print>,
     pub(super) clients: BTreeMap<String, Print>,

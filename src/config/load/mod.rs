@@ -1,9 +1,10 @@
-//! Reads the files that a config names: certificates, keys, authorities, the admin token.
+//! Reads the files that a config names: certificates, keys, authorities, pages, the admin token.
 //!
 //! The only part of the room, beside the reading of the config itself, that touches the disk. What is wrong
 //! with a file is told at the place of the config that names it.
 
 mod kept;
+mod page;
 mod pem;
 mod tls;
 mod validity;
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 use self::kept::Kept;
 pub use self::kept::{CertificateFacts, Trouble};
 use super::{
+    Template,
     compile::Named,
     problem::{At, Code, Problem, Problems},
     source::{self, ReadError},
@@ -33,6 +35,8 @@ pub struct Files {
     pub name_servers: Option<Arc<rustls::ClientConfig>>,
     /// What routes answer with when nothing else can serve, where that is a file.
     pub fallbacks: BTreeMap<RouteName, Bytes>,
+    /// What browsers get of a fault, where that is a file.
+    pub page: Option<Arc<Template>>,
     /// What callers of the admin listener must show.
     pub admin_token: Option<Secret>,
     /// SHA-256 over the bytes of all named files; it changes when any of them does.
@@ -95,6 +99,12 @@ pub(super) fn load(named: &Named, before: Option<&Files>, problems: &Problems) -
             files.kept.answers.insert(file.it.clone(), bytes.clone());
             files.fallbacks.insert(route.clone(), bytes);
         }
+    }
+    if let Some(file) = &named.page
+        && let Some(page) = reader.page_or_before(file)
+    {
+        files.page = Some(Arc::clone(&page));
+        files.kept.page = Some((file.it.clone(), page));
     }
     files.fingerprint = reader.hash.finalize().into();
     files.troubles = reader.troubles;

@@ -23,6 +23,7 @@ fn place_of(section: &str) -> (&'static str, &'static str, &'static str) {
         "drain" => (BASE, "[drain]\n", ""),
         "upgrade" => (BASE, "[upgrade]\n", ""),
         "errors" => (BASE, "[errors]\n", ""),
+        "error_text" => (BASE, "[[errors.texts]]\n", ""),
         "dns" => (BASE, "[dns]\n", ""),
         "pressure" => (BASE, "[pressure]\n", ""),
         "reload" => (BASE, "[reload]\n", ""),

@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod diagnostics;
+mod errors;
 mod examples;
 mod failover;
 mod files;

@@ -6,7 +6,8 @@ use toml::de::DeValue;
 use super::{Given, Shown, Typed};
 use crate::{
     config::{
-        BalancePolicy, CheckMethod, ClientAuth, HostPolicy, LawWord, LogFormat, UpstreamProtocol,
+        BalancePolicy, CauseWord, CheckMethod, ClientAuth, HostPolicy, LawWord, LogFormat,
+        UpstreamProtocol,
         nearest::did_you_mean,
         problem::{Code, Problem},
         shape::Shape,
@@ -124,6 +125,29 @@ impl Word for HostPolicy {
     const NAMES: &'static [&'static str] = &["preserve", "upstream"];
 }
 
+impl Word for CauseWord {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("overload", Self("overload")),
+        ("communication", Self("communication")),
+        ("network", Self("network")),
+        ("dns", Self("dns")),
+        ("application", Self("application")),
+        ("client", Self("client")),
+        ("config", Self("config")),
+        ("internal", Self("internal")),
+    ];
+    const NAMES: &'static [&'static str] = &[
+        "overload",
+        "communication",
+        "network",
+        "dns",
+        "application",
+        "client",
+        "config",
+        "internal",
+    ];
+}
+
 impl Word for CheckMethod {
     const WORDS: &'static [(&'static str, Self)] = &[("GET", Self::Get), ("HEAD", Self::Head)];
     const NAMES: &'static [&'static str] = &["GET", "HEAD"];
@@ -191,6 +215,7 @@ fn noun(key: &str) -> &str {
         "format" => "log format",
         "level" => "log level",
         "balance" => "balance policy",
+        "causes" => "cause",
         other => other,
     }
 }
@@ -219,6 +244,7 @@ words!(
     UpstreamProtocol,
     BalancePolicy,
     HostPolicy,
+    CauseWord,
     CheckMethod,
     Priority
 );
@@ -242,6 +268,7 @@ mod tests {
         same::<UpstreamProtocol>();
         same::<BalancePolicy>();
         same::<HostPolicy>();
+        same::<CauseWord>();
         same::<CheckMethod>();
         same::<Priority>();
     }

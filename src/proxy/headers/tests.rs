@@ -447,3 +447,24 @@ fn c06_c35_c38_what_a_stranger_says_of_codings_addresses_and_answers_is_not_pass
         assert!(!seen.contains_key(name), "{name}");
     }
 }
+
+#[test]
+fn an_error_of_the_upstreams_own_is_marked_behind_what_others_said() {
+    let marked = |status: u16, before: &[(&'static str, &'static str)]| {
+        let mut fields = fields(before);
+        mark_own_error(&mut fields, StatusCode::from_u16(status).unwrap());
+        let told = lines(&fields, "proxy-status").into_iter();
+        told.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(marked(503, &[]), ["tidegate; received-status=503"]);
+    assert_eq!(marked(400, &[]), ["tidegate; received-status=400"]);
+    assert_eq!(marked(599, &[]), ["tidegate; received-status=599"]);
+    let other = [("proxy-status", "other; error=dns_error")];
+    assert_eq!(
+        marked(502, &other),
+        ["other; error=dns_error", "tidegate; received-status=502"]
+    );
+    for fine in [101, 200, 304, 399, 600, 999] {
+        assert!(marked(fine, &[]).is_empty(), "{fine}");
+    }
+}

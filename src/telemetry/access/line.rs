@@ -11,10 +11,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::tries;
 use crate::{
     fault::Fault,
     names::Protocol,
-    telemetry::{LineFormat, timestamp::Timestamp},
+    telemetry::{LineFormat, Tried, timestamp::Timestamp},
 };
 
 /// Longest field of a line, in characters before escaping.
@@ -53,6 +54,8 @@ pub struct AccessLine<'a> {
     pub fallback: Option<&'static str>,
     /// Where its time went.
     pub timings: Timings,
+    /// Each try, where there was more than one, or one that failed.
+    pub tries: &'a [Tried],
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -70,8 +73,12 @@ pub struct Timings {
     pub queue: Option<Duration>,
     /// Making a connection, where a new one was made.
     pub connect: Option<Duration>,
+    /// The TLS handshake in it.
+    pub upstream_tls: Option<Duration>,
     /// From sending to the head of the answer.
     pub first_byte: Option<Duration>,
+    /// From the head of an upstream's answer to its end.
+    pub body: Option<Duration>,
     /// From its head to the last byte of the answer.
     pub total: Duration,
 }
@@ -119,7 +126,9 @@ impl AccessLine<'_> {
             out,
             format_args!(",\"bytes_in\":{bytes_in},\"bytes_out\":{bytes_out}"),
         );
-        write_to(out, format_args!(",\"protocol\":\"{}\"}}", self.protocol));
+        write_to(out, format_args!(",\"protocol\":\"{}\"", self.protocol));
+        tries::append_json(self.tries, out);
+        out.push(b'}');
     }
 
     fn append_text(&self, out: &mut Vec<u8>) {
@@ -160,6 +169,8 @@ impl AccessLine<'_> {
         if let Some(word) = self.fallback {
             write_to(out, format_args!(" fallback={word}"));
         }
+        self.timings.append_text(out);
+        tries::append_text(self.tries, out);
         out.extend_from_slice(b" id=");
         escaped(out, self.request_id);
     }
@@ -178,15 +189,29 @@ impl AccessLine<'_> {
 // === impl Timings ===
 
 impl Timings {
-    fn append_json(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b",\"timings_ms\":{");
-        let stages = [
+    fn stages(&self) -> [(&'static str, Option<Duration>); 6] {
+        [
             ("admission", self.admission),
             ("queue", self.queue),
             ("connect", self.connect),
+            ("upstream_tls", self.upstream_tls),
             ("first_byte", self.first_byte),
-        ];
-        for (stage, took) in stages {
+            ("body", self.body),
+        ]
+    }
+
+    /// The stages that the request came to.
+    fn append_text(&self, out: &mut Vec<u8>) {
+        for (stage, took) in self.stages() {
+            if let Some(took) = took {
+                write_to(out, format_args!(" {stage}={}ms", Millis(took)));
+            }
+        }
+    }
+
+    fn append_json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"timings_ms\":{");
+        for (stage, took) in self.stages() {
             match took {
                 Some(took) => write_to(out, format_args!("\"{stage}\":{},", Millis(took))),
                 None => write_to(out, format_args!("\"{stage}\":null,")),
@@ -252,7 +277,7 @@ fn is_harmful(character: char) -> bool {
 }
 
 /// Writing to memory does not fail.
-fn write_to(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+pub(super) fn write_to(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
@@ -263,7 +288,10 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::fault::{Kind, Refusal, ShedReason};
+    use crate::{
+        fault::{Kind, Refusal, ShedReason},
+        telemetry::{Ill, Met},
+    };
 
     pub(in crate::telemetry) fn line() -> AccessLine<'static> {
         AccessLine {
@@ -285,9 +313,12 @@ pub(super) mod tests {
                 admission: Some(Duration::from_micros(1_500)),
                 queue: Some(Duration::ZERO),
                 connect: None,
+                upstream_tls: None,
                 first_byte: Some(Duration::from_micros(12_034)),
+                body: Some(Duration::from_micros(6_466)),
                 total: Duration::from_millis(20),
             },
+            tries: &[],
             bytes_in: 10,
             bytes_out: 1_048_576,
             protocol: Protocol::Http2,
@@ -307,13 +338,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_json_line_has_exactly_the_keys_of_the_contract_in_order() {
+    fn a_json_line_of_a_request_that_succeeds_has_exactly_these_keys_in_order() {
         let text = written(&line(), LineFormat::Json);
         let expected = "{\"time\":\"2024-02-29T23:59:59.001Z\",\"request_id\":\"0190-x\",\"client\":\"203.0.113.7\",\
             \"listener\":\"web\",\"method\":\"GET\",\"host\":\"shop.example.com\",\"path\":\"/checkout\",\
             \"route\":\"checkout\",\"upstream\":\"shop\",\"endpoint\":\"10.0.0.11:8080\",\"attempts\":2,\"status\":200,\
             \"cause\":null,\"kind\":null,\"stage\":null,\"reason\":null,\
-            \"timings_ms\":{\"admission\":1.500,\"queue\":0.000,\"connect\":null,\"first_byte\":12.034,\"total\":20.000},\
+            \"timings_ms\":{\"admission\":1.500,\"queue\":0.000,\"connect\":null,\
+            \"upstream_tls\":null,\"first_byte\":12.034,\"body\":6.466,\"total\":20.000},\
             \"bytes_in\":10,\"bytes_out\":1048576,\"protocol\":\"HTTP/2\"}\n";
         assert_eq!(text, expected);
     }
@@ -430,5 +462,27 @@ pub(super) mod tests {
             bad.contains(" cause=network kind=connection_refused stage=connect"),
             "{bad}"
         );
+    }
+
+    #[test]
+    fn the_text_form_has_the_stages_that_were_reached_and_the_tries() {
+        let refused = Met::Fault(Ill::of(&Fault::new(Kind::ConnectRefused)));
+        let ms = Duration::from_millis;
+        let tries = [Tried::new(line().endpoint, ms(1), ms(2), refused)];
+        let text = written(
+            &AccessLine {
+                tries: &tries,
+                ..line()
+            },
+            LineFormat::Text,
+        );
+        let stages = " admission=1.500ms queue=0.000ms first_byte=12.034ms body=6.466ms tries=10.0.0.11:8080:";
+        assert!(text.contains(stages), "{text}");
+        assert!(!text.contains("connect="), "{text}");
+        let value = parsed(&AccessLine {
+            tries: &tries,
+            ..line()
+        });
+        assert_eq!(value["tries"][0]["kind"], "connection_refused");
     }
 }

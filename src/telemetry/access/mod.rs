@@ -6,6 +6,7 @@
 
 mod line;
 mod target;
+mod tries;
 mod writer;
 
 use std::{

@@ -114,8 +114,14 @@ pub struct TimingsMs {
     pub queue: Option<f64>,
     /// Making a connection, where a new one was made.
     pub connect: Option<f64>,
+    /// The TLS handshake in it.
+    #[serde(default)]
+    pub upstream_tls: Option<f64>,
     /// From sending to the head of the answer.
     pub first_byte: Option<f64>,
+    /// From the head of an upstream's answer to its end.
+    #[serde(default)]
+    pub body: Option<f64>,
     /// From its head to the last byte of the answer.
     pub total: f64,
 }
@@ -250,7 +256,9 @@ impl TimingsMs {
             admission: timings.admission.map(millis),
             queue: timings.queue.map(millis),
             connect: timings.connect.map(millis),
+            upstream_tls: timings.upstream_tls.map(millis),
             first_byte: timings.first_byte.map(millis),
+            body: timings.body.map(millis),
             total: millis(timings.total),
         }
     }

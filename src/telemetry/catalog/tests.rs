@@ -59,7 +59,8 @@ fn busy() -> Arc<Telemetry> {
     let upstream = telemetry.upstream(&"u".into());
     upstream.retry(RetryResult::Success);
     upstream.queue_wait(once, once);
-    upstream.connected(once);
+    upstream.connected(once, Some(once));
+    upstream.body(once);
     upstream.first_byte(once);
     upstream.stale_connection();
     upstream.ejected(EjectionCause::ConsecutiveFailures);

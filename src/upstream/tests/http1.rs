@@ -26,7 +26,7 @@ async fn an_answer_comes_through_and_the_endpoint_sees_the_request() {
     let sent = rig.try_once(absolute).await.unwrap();
     assert_eq!(sent.response.status(), 201);
     assert_eq!(sent.response.headers()["x-a"], "b");
-    assert!(sent.connect.is_some());
+    assert!(sent.connect.is_some() && sent.handshake.is_none());
     assert_eq!(read(sent).await.unwrap(), "ok");
 }
 

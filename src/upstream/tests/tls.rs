@@ -137,6 +137,20 @@ async fn alpn_chooses_the_protocol() {
 }
 
 #[tokio::test]
+async fn the_handshake_is_a_part_of_the_time_that_connecting_took() {
+    let authority = Authority::new();
+    let script = secure(authority.server(|_| {}), &[]).await;
+    let rig =
+        Rig::speaking(UpstreamProtocol::Http1, script.address).with_tls(authority.client(&[]));
+    let sent = rig.try_once(get()).await.unwrap();
+    let (connect, handshake) = (sent.connect.unwrap(), sent.handshake.unwrap());
+    assert!(
+        Duration::ZERO < handshake && handshake <= connect,
+        "{handshake:?} of {connect:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_upgrade_is_asked_for_over_http1_where_alpn_would_choose_http2() {
     let authority = Authority::new();
     let both = &["h2", "http/1.1"];
