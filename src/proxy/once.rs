@@ -109,7 +109,11 @@ pub(super) fn conclude(
         Err(error) => outcome::of_fault(&error.fault),
     });
     if let Some(met) = failure(ended) {
-        trail.tried(trail.endpoint, held.began, met);
+        let reused = match ended {
+            Ok(sent) => sent.connect.is_none(),
+            Err(error) => error.reused,
+        };
+        trail.tried(held.began, reused, met);
     }
 }
 
