@@ -47,6 +47,19 @@ pub enum Happening {
         added: Vec<IpAddr>,
         /// Those that went.
         removed: Vec<IpAddr>,
+        /// How many more came that are not named.
+        #[serde(default)]
+        unnamed: usize,
+    },
+    /// A name can be looked up again.
+    NameRecovered {
+        /// The name.
+        name: Box<str>,
+    },
+    /// Files that the config names changed.
+    FilesChanged {
+        /// How many of them are wrong, and not in force.
+        wrong: usize,
     },
     /// A name cannot be looked up.
     LookupsFail {
@@ -99,9 +112,9 @@ pub enum Happening {
         /// Whose limit it is.
         upstream: Box<str>,
         /// Where it was.
-        from: u32,
+        from: f64,
         /// Where it is.
-        to: u32,
+        to: f64,
     },
     /// This process did not run for a while.
     StoodStill {

@@ -2,6 +2,7 @@
 
 mod happening;
 mod surroundings;
+mod told;
 mod verdict;
 
 use std::{

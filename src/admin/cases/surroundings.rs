@@ -5,12 +5,12 @@ use std::{
     sync::Arc, time::Duration,
 };
 
-use super::{Admin, Around, Happened, Happening, millis};
+use super::{Admin, Around, Happened, Happening, millis, told};
 use crate::{
     config::Diff,
     reload::{Entry, Handle, History, Outcome},
     snapshot::Snapshot,
-    telemetry::{Case, Filter, Telemetry},
+    telemetry::{Case, Event, Filter, Telemetry},
 };
 
 /// How far back the surroundings of a case are looked at: as long as a change is still worth telling.
@@ -19,6 +19,8 @@ const BEFORE: Duration = Duration::from_secs(600);
 const AFTER: Duration = Duration::from_secs(60);
 /// Most cases of its surroundings that are looked at.
 const MOST_AROUND: usize = 2000;
+/// Most events, the newest.
+const MOST_TOLD: usize = 256;
 
 /// What the cases of one gateway are seen in, taken at one moment: cheap to ask of many cases.
 #[derive(Debug)]
@@ -95,8 +97,11 @@ impl<'a> Surroundings<'a> {
             ..Filter::default()
         };
         let times = since_ms..=until_ms;
-        let mut happenings: Vec<_> = self.configs(&times).collect();
-        happenings.retain(|one| concerns(one, case));
+        let ours = |event: &Event| nowhere || told::concerns(event, &case.upstream);
+        let ours = |event: &Event| times.contains(&event.at_ms) && ours(event);
+        let told = self.telemetry.events().select(0, MOST_TOLD, ours);
+        let mut happenings: Vec<_> = told.iter().filter_map(|one| told::happened(one)).collect();
+        happenings.extend(self.configs(&times));
         happenings.sort_by_key(|one| one.at_ms);
         let endpoints = self.endpoints.get(&case.upstream);
         Around {
@@ -126,18 +131,6 @@ impl<'a> Surroundings<'a> {
 
 /// The upstream of a case that has none.
 const NOWHERE: &str = "none";
-
-/// Whether it may have to do with requests of the upstream of `case`.
-fn concerns(happened: &Happened, case: &Case) -> bool {
-    match &happened.what {
-        Happening::EndpointOut { upstream, .. }
-        | Happening::EndpointBack { upstream, .. }
-        | Happening::Panic { upstream, .. }
-        | Happening::Spill { upstream, .. }
-        | Happening::LimitMoved { upstream, .. } => *upstream == case.upstream,
-        _ => true,
-    }
-}
 
 /// What became of the config of `entry`. What it changed is reckoned from the files, where they are kept.
 fn became(history: &History, entry: &Entry) -> Happening {

@@ -2,13 +2,18 @@
 //! the request and what was going on around it, and asks each of a list of hypotheses how much speaks for it. What kind
 //! of fault it was is only where they begin.
 
+mod ending;
 mod evidence;
 mod hypotheses;
 mod root;
 mod scene;
 mod suspect;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +24,8 @@ use crate::{
     fault::Kind,
     telemetry::{Case, Ill},
 };
-use scene::{Ending, Scene};
+use ending::Ending;
+use scene::Scene;
 use suspect::Finding;
 
 /// From so many on, another way of failing at the same time is another trouble.
@@ -94,12 +100,14 @@ fn unknown(case: &Case) -> Option<Suspect> {
     })
 }
 
-/// What most of the others that failed otherwise at the time point to, where it is another root.
+/// What most of the others that failed otherwise at the time point to, or earlier tries of its own, where it is another
+/// root.
 fn beside(case: &Case, around: &Around, best: &Finding) -> Option<Finding> {
     let own = Ending::of(case);
     let mut kinds: HashMap<Ending, (&Case, usize)> = HashMap::new();
     for other in &around.cases {
-        if let Some(ending) = Ending::of(other).filter(|ending| Some(*ending) != own) {
+        let endings: HashSet<_> = Ending::all_of(other).collect();
+        for ending in endings {
             let (nearest, count) = kinds.entry(ending).or_insert((other, 0));
             *count += 1;
             let far = |one: &Case| one.at_ms.abs_diff(case.at_ms);
@@ -108,11 +116,11 @@ fn beside(case: &Case, around: &Around, best: &Finding) -> Option<Finding> {
             }
         }
     }
-    let mut kinds: Vec<_> = kinds.into_values().collect();
-    kinds.retain(|(_, count)| *count >= A_TROUBLE);
-    kinds.sort_by_key(|(nearest, count)| std::cmp::Reverse((*count, nearest.at_ms)));
-    let judged = kinds.into_iter().filter_map(|(nearest, _)| {
-        let scene = Scene::of(nearest, around)?;
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.retain(|(ending, (_, count))| Some(*ending) != own && *count >= A_TROUBLE);
+    kinds.sort_by_key(|(_, (nearest, count))| std::cmp::Reverse((*count, nearest.at_ms)));
+    let judged = kinds.into_iter().filter_map(|(ending, (nearest, _))| {
+        let scene = Scene::of_ending(nearest, ending, around);
         hypotheses::weigh(&scene).into_iter().next()
     });
     let mut others = judged.filter(|found| found.root != best.root);

@@ -190,9 +190,10 @@ fn words(what: &Happening) -> Option<String> {
             name,
             added,
             removed,
+            unnamed,
         } => format!(
             "{name} got {} other addresses and lost {}",
-            added.len(),
+            added.len() + unnamed,
             removed.len()
         ),
         Happening::LookupsFail { name, empty, .. } => {
@@ -202,6 +203,11 @@ fn words(what: &Happening) -> Option<String> {
                 "keeps its last ones"
             };
             format!("{name} could not be looked up and {keeps}")
+        }
+        Happening::NameRecovered { name } => format!("{name} could be looked up again"),
+        Happening::FilesChanged { wrong: 0 } => "Files that the config names changed".to_owned(),
+        Happening::FilesChanged { wrong } => {
+            format!("Files that the config names changed, and {wrong} of them were wrong")
         }
         Happening::EndpointOut { endpoint, why, .. } => format!("{endpoint} went out ({why})"),
         Happening::EndpointBack { endpoint, .. } => format!("{endpoint} came back"),
@@ -217,7 +223,7 @@ fn words(what: &Happening) -> Option<String> {
             format!("The gateway's own pressure went to level {level} of 4")
         }
         Happening::LimitMoved { from, to, .. } => {
-            format!("The limit at the upstream moved from {from} to {to}")
+            format!("The limit of an endpoint moved from {from:.0} to {to:.0}")
         }
         Happening::StoodStill { late_ms } => {
             format!("The gateway's process stood still for {late_ms} ms")

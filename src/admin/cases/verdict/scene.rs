@@ -1,16 +1,14 @@
 //! A case among others: what failed like it, what went well, since when and where.
 
-use std::{
-    collections::BTreeSet,
-    hash::{Hash, Hasher},
-    net::SocketAddr,
-};
+use std::{collections::BTreeSet, net::SocketAddr};
 
-use super::Around;
+use super::{
+    Around,
+    ending::{Ending, failed_at, last_try},
+};
 use crate::{
     admin::cases::Happened,
-    fault::{Cause, Facts, Kind},
-    telemetry::{Case, Ill, Met},
+    telemetry::{Case, Tried},
 };
 
 /// How long after a happening something that failed already may have been meant by it: clocks are read at a request's
@@ -22,18 +20,6 @@ const MOST_BETWEEN_MS: u64 = 60_000;
 const A_PATTERN: usize = 3;
 /// How much more traffic is more.
 const RISEN: f64 = 1.5;
-
-/// How a request failed. Two are equal where they are of one family: whether a connection was closed or reset says
-/// little, whether a certificate was old or for another name says much.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Ending {
-    /// By a fault of this kind.
-    Fault(Kind),
-    /// By a kind of fault that this version does not know.
-    Unknown,
-    /// The service answered with an error of its own.
-    Own,
-}
 
 /// Over which endpoints a failure is spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,80 +45,35 @@ pub(super) struct Scene<'a> {
     pub(super) good: Vec<&'a Case>,
 }
 
-// === impl Ending ===
-
-impl Ending {
-    /// How `case` failed; where it went well after a try that did not, how that did. `None`: nothing failed.
-    pub(super) fn of(case: &Case) -> Option<Self> {
-        let of = |ill: &Ill| ill.known().map_or(Self::Unknown, Self::Fault);
-        match (&case.fault, case.tries.last().map(|tried| &tried.met)) {
-            (Some(ill), _) => Some(of(ill)),
-            (None, _) if case.is_bad() => Some(Self::Own),
-            (None, Some(Met::Fault(ill))) => Some(of(ill)),
-            (None, Some(Met::Status(_))) => Some(Self::Own),
-            (None, None) => None,
-        }
-    }
-
-    pub(super) fn is(self, kinds: &[Kind]) -> bool {
-        matches!(self, Self::Fault(kind) if kinds.contains(&kind))
-    }
-
-    /// What is always true of its kind of fault.
-    pub(super) const fn facts(self) -> Option<Facts> {
-        match self {
-            Self::Fault(kind) => Some(kind.facts()),
-            Self::Unknown | Self::Own => None,
-        }
-    }
-
-    /// Its family: name, cause, and the reason where that tells more than the two.
-    fn family(self) -> Option<(&'static str, Cause, &'static str)> {
-        let facts = self.facts()?;
-        let reason = facts.reason.unwrap_or_default();
-        let apart = match facts.name {
-            "http_request_error" | "tls_certificate_error" | "dns_error" => true,
-            "connection_terminated" => matches!(reason, "connect" | "closed_idle"),
-            "connection_limit_reached" => matches!(reason, "ports" | "fds" | "process_pressure"),
-            _ => false,
-        };
-        Some((facts.name, facts.cause, if apart { reason } else { "" }))
-    }
-}
-
-impl PartialEq for Ending {
-    fn eq(&self, other: &Self) -> bool {
-        matches!(self, Self::Own) == matches!(other, Self::Own) && self.family() == other.family()
-    }
-}
-
-impl Eq for Ending {}
-
-impl Hash for Ending {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (matches!(self, Self::Own), self.family()).hash(state);
-    }
-}
-
 // === impl Scene ===
 
 impl<'a> Scene<'a> {
     /// `None`: nothing failed.
     pub(super) fn of(case: &'a Case, around: &'a Around) -> Option<Self> {
-        let ending = Ending::of(case)?;
+        Ending::of(case).map(|ending| Self::of_ending(case, ending, around))
+    }
+
+    /// The same where it is asked about one of the ways in which the case or one of its tries failed.
+    pub(super) fn of_ending(case: &'a Case, ending: Ending, around: &'a Around) -> Self {
         let mut all: Vec<&Case> = around.cases.iter().map(AsRef::as_ref).collect();
         all.sort_by_key(|other| other.at_ms);
-        all.retain(|other| other.upstream == case.upstream);
+        all.retain(|other| is_near(case, other));
         let same = all.iter().copied();
-        let same = same.filter(|other| Ending::of(other) == Some(ending));
+        let same = same.filter(|other| Ending::all_of(other).any(|one| one == ending));
         let good = all.iter().copied().filter(|other| !other.is_bad());
-        Some(Self {
+        Self {
             case,
             around,
             ending,
             same: run(same, case),
             good: good.collect(),
-        })
+        }
+    }
+
+    /// The tries that failed like it, one of each case.
+    pub(super) fn tries(&self) -> impl Iterator<Item = &'a Tried> + '_ {
+        let each = self.same.iter();
+        each.filter_map(|case| last_try(case, self.ending))
     }
 
     /// When the first one failed like it.
@@ -180,7 +121,10 @@ impl<'a> Scene<'a> {
 
     /// The endpoints at which it failed so.
     pub(super) fn hit(&self) -> BTreeSet<SocketAddr> {
-        let at = self.same.iter().filter_map(|one| failed_at(one));
+        let at = self
+            .same
+            .iter()
+            .filter_map(|one| failed_at(one, self.ending));
         at.collect()
     }
 
@@ -262,10 +206,13 @@ fn run<'a>(same: impl Iterator<Item = &'a Case>, case: &'a Case) -> Vec<&'a Case
     run
 }
 
-/// Where it failed: where its last try did, else where it went.
-pub(super) fn failed_at(case: &Case) -> Option<SocketAddr> {
-    let tried = case.tries.last().and_then(|tried| tried.endpoint);
-    tried.or(case.endpoint)
+/// Whether both went to the same place: an upstream, or where one got to none, its route.
+fn is_near(case: &Case, other: &Case) -> bool {
+    const NOWHERE: &str = "none";
+    if &*case.upstream == NOWHERE && &*case.route != NOWHERE {
+        return other.route == case.route;
+    }
+    other.upstream == case.upstream
 }
 
 /// Requests a second, from the totals that cases carry.

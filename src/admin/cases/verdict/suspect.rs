@@ -58,7 +58,7 @@ impl Finding {
         }
     }
 
-    pub(super) fn about(mut self, subject: impl ToString) -> Self {
+    pub(super) fn about(mut self, subject: &(impl ToString + ?Sized)) -> Self {
         self.subject = Some(subject.to_string());
         self
     }

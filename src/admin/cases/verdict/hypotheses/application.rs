@@ -1,8 +1,9 @@
 //! The service is reached, and does not do its work.
 
 use super::super::{
+    ending::{Ending, failed_at},
     root::Root,
-    scene::{Ending, Scene, Spread},
+    scene::{Scene, Spread},
     suspect::Finding,
 };
 use crate::{
@@ -23,7 +24,7 @@ pub(super) fn own_errors(scene: &Scene<'_>) -> Option<Finding> {
         return None;
     }
     if let Spread::One(at) = scene.spread() {
-        return Some(Finding::new(Root::OneEndpoint, 88).about(at).because(
+        return Some(Finding::new(Root::OneEndpoint, 88).about(&at).because(
             "The errors come from this endpoint alone; the others answer the same requests well.",
         ));
     }
@@ -62,10 +63,9 @@ pub(super) fn restarted(scene: &Scene<'_>) -> Option<Finding> {
     };
     let hit = scene.hit();
     let broke = scene.around.cases.iter().find(|other| {
-        let broke = Ending::of(other).is_some_and(gone);
-        let here = other.upstream == scene.case.upstream
-            && super::super::scene::failed_at(other).is_some_and(|at| hit.contains(&at));
-        broke && here && just_before(other.at_ms)
+        let mut endings = Ending::all_of(other).filter(|ending| gone(*ending));
+        let here = |ending| failed_at(other, ending).is_some_and(|at| hit.contains(&at));
+        other.upstream == scene.case.upstream && just_before(other.at_ms) && endings.any(here)
     });
     let out = scene.around.happenings.iter().find(|one| {
         matches!(&one.what, Happening::EndpointOut { endpoint, by: OutBy::Checks, .. } if hit.contains(endpoint))
@@ -91,11 +91,21 @@ pub(super) fn slow(scene: &Scene<'_>) -> Option<Finding> {
     }
     Some(match scene.spread() {
         Spread::One(at) => Finding::new(Root::SlowEndpoint, 87)
-            .about(at)
+            .about(&at)
             .because("This endpoint alone is slow; the others answer in time."),
         Spread::All | Spread::Several if scene.has_grown() => Finding::new(Root::SlowService, 60),
-        Spread::All | Spread::Several => Finding::new(Root::SlowService, 80)
-            .because("Traffic had not grown when this began: the same work takes longer."),
+        Spread::All | Spread::Several => {
+            let finding = Finding::new(Root::SlowService, 80)
+                .because("Traffic had not grown when this began: the same work takes longer.");
+            if scene.is_step() {
+                finding.because(
+                    "From one moment on nothing was answered in time, where all had been: a new version, or something that \
+                     all endpoints share.",
+                )
+            } else {
+                finding
+            }
+        }
         Spread::Unknown => Finding::new(Root::Slow, 60),
     })
 }

@@ -1,10 +1,6 @@
 //! The caller, and this gateway itself.
 
-use super::super::{
-    root::Root,
-    scene::{Ending, Scene},
-    suspect::Finding,
-};
+use super::super::{ending::Ending, root::Root, scene::Scene, suspect::Finding};
 use crate::fault::{Cause, Kind};
 
 /// What the caller did.
@@ -21,7 +17,7 @@ pub(super) fn client(scene: &Scene<'_>) -> Option<Finding> {
         _ => Root::ClientWrong,
     };
     let weight = if root == Root::ClientLeft { 76 } else { 88 };
-    Some(Finding::new(root, weight).about(scene.case.client))
+    Some(Finding::new(root, weight).about(&scene.case.client))
 }
 
 /// What this gateway must not do.

@@ -36,11 +36,8 @@ pub(super) fn kept_too_long(scene: &Scene<'_>) -> Option<Finding> {
     if facts.name != "connection_terminated" || facts.cause != Cause::Communication {
         return None;
     }
-    let tries = || scene.same.iter().filter_map(|one| one.tries.last());
-    let (all, reused) = (
-        tries().count(),
-        tries().filter(|tried| tried.reused).count(),
-    );
+    let all = scene.tries().count();
+    let reused = scene.tries().filter(|tried| tried.reused).count();
     if all == 0 || reused * 100 < all * RESTED_SHARE {
         return None;
     }
@@ -48,7 +45,8 @@ pub(super) fn kept_too_long(scene: &Scene<'_>) -> Option<Finding> {
         .good
         .iter()
         .any(|one| one.timings_ms.connect.is_some());
-    let weight = if well { 88 } else { 70 };
+    let seen = well || facts.reason == Some("closed_idle");
+    let weight = if seen { 88 } else { 70 };
     Some(Finding::new(Root::KeepAliveRace, weight).because(format!(
         "{reused} of {all} that failed so were sent over a connection that had served before, and got not a byte back: \
          the other side had closed it."
@@ -70,8 +68,7 @@ pub(super) fn broken(scene: &Scene<'_>) -> Option<Finding> {
         "proxy_loop_detected" => Root::Loop,
         _ => return None,
     };
-    let fresh = scene.same.iter().filter_map(|one| one.tries.last());
-    let fresh = fresh.filter(|tried| !tried.reused).count();
+    let fresh = scene.tries().filter(|tried| !tried.reused).count();
     let finding = Finding::new(root, 0);
     let finding = if root == Root::Breaks && fresh > 0 {
         finding.because(format!(
@@ -81,7 +78,7 @@ pub(super) fn broken(scene: &Scene<'_>) -> Option<Finding> {
         finding
     };
     Some(match scene.spread() {
-        Spread::One(at) => finding.weighing(85).about(at),
+        Spread::One(at) => finding.weighing(85).about(&at),
         Spread::All | Spread::Several => finding.weighing(80),
         Spread::Unknown => finding.weighing(65),
     })

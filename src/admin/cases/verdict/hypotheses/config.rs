@@ -1,14 +1,12 @@
 //! A config that had just come into force, or that has no place for the request.
 
-use super::super::{
-    root::Root,
-    scene::{Ending, Scene},
-    suspect::Finding,
-};
+use super::super::{ending::Ending, root::Root, scene::Scene, suspect::Finding};
+use super::amount::amount;
 use crate::{
     admin::cases::{Happened, Happening},
     config::Change,
     fault::Kind,
+    telemetry::Ill,
 };
 
 /// Failures that begin later than this after a change need another reason to believe in it.
@@ -40,7 +38,7 @@ pub(super) fn changed(scene: &Scene<'_>) -> Option<Finding> {
         let weight = weight(bearing, happened, scene)?;
         let ago = scene.onset_ms().saturating_sub(happened.at_ms);
         let finding = Finding::new(Root::ConfigChange, weight)
-            .about(subject(change))
+            .about(&subject(change))
             .because(format!(
                 "A config ({hash}) came into force {ago} ms before the first failure of this kind, and none had failed so \
                  before. It changed {}.",
@@ -51,11 +49,29 @@ pub(super) fn changed(scene: &Scene<'_>) -> Option<Finding> {
     found.max_by_key(|finding| finding.weight)
 }
 
+/// Files that the config names, such as authorities, changed shortly before TLS began to fail.
+pub(super) fn files(scene: &Scene<'_>) -> Option<Finding> {
+    let facts = scene.ending.facts()?;
+    if !facts.name.starts_with("tls_") {
+        return None;
+    }
+    let changed = scene.happened().find(|one| {
+        matches!(one.what, Happening::FilesChanged { .. })
+            && scene.began_after(one.at_ms)
+            && scene.onset_ms().saturating_sub(one.at_ms) <= SOON_MS
+    })?;
+    let ago = scene.onset_ms().saturating_sub(changed.at_ms);
+    let finding = Finding::new(Root::ConfigChange, 78).about("named files");
+    Some(finding.because(format!(
+        "Files that the config names changed {ago} ms before the first failure of this kind, and none had failed so before."
+    )))
+}
+
 /// Nothing in the config takes it, and no change of the config explains that.
 pub(super) fn no_route(scene: &Scene<'_>) -> Option<Finding> {
     let ours = scene.ending.is(&[Kind::NoRoute]);
     ours.then(|| {
-        Finding::new(Root::NoRoute, 60).about(format!("{}{}", scene.case.host, scene.case.path))
+        Finding::new(Root::NoRoute, 60).about(&format!("{}{}", scene.case.host, scene.case.path))
     })
 }
 
@@ -83,7 +99,7 @@ fn served_before(scene: &Scene<'_>, at_ms: u64) -> bool {
         other.at_ms < at_ms
             && &other.host == host
             && &other.path == path
-            && other.fault.as_ref().and_then(|ill| ill.known()) != Some(Kind::NoRoute)
+            && other.fault.as_ref().and_then(Ill::known) != Some(Kind::NoRoute)
     })
 }
 
@@ -123,9 +139,8 @@ fn bearing(change: &Change, scene: &Scene<'_>, at_ms: u64) -> Option<Bearing> {
         return own(section, key);
     };
     match sense(kind, section, key)? {
-        Sense::Lower if lowered(change) => Some(Bearing::Tight),
-        Sense::Lower => Some(Bearing::Loose),
-        Sense::Where => where_to(change, scene, at_ms),
+        Sense::Lower => lowered(change),
+        Sense::Where => where_to(scene, at_ms),
         Sense::Any => Some(Bearing::Close),
     }
 }
@@ -144,22 +159,22 @@ enum Sense {
 fn sense(kind: Kind, section: &str, key: &str) -> Option<Sense> {
     let has = |words: &[&str]| words.iter().any(|word| key.contains(word));
     let lower = |words: &[&str]| has(words).then_some(Sense::Lower);
+    let lower_time = |names: &[&str]| names.contains(&key).then_some(Sense::Lower);
     let elsewhere = || {
         let place = ["endpoints", "upstream", "split", "dns", "groups"];
         let manner = ["tls", "protocol", "host"];
         if key.is_empty() || place.iter().any(|word| key.starts_with(word)) {
-            Some(Sense::Where)
-        } else {
-            let way = section == "upstream" && manner.iter().any(|word| key.starts_with(word));
-            way.then_some(Sense::Any)
+            return Some(Sense::Where);
         }
+        let way = section == "upstream" && manner.iter().any(|word| key.starts_with(word));
+        way.then_some(Sense::Any)
     };
     match kind {
         Kind::ConcurrencyExceeded | Kind::QueueFull | Kind::QueueTimeout => {
             lower(&["concurrency", "queue", "limit", "share"])
         }
         Kind::DeadlineUnmeetable | Kind::DeadlinePast => {
-            lower(&["timeout", "concurrency", "queue"])
+            lower_time(&["timeout"]).or_else(|| lower(&["concurrency", "queue"]))
         }
         Kind::RateExceeded => match (key.starts_with("rate_limits"), key.matches('.').count()) {
             (true, 1) => Some(Sense::Any), // a limit that was not there
@@ -167,12 +182,15 @@ fn sense(kind: Kind, section: &str, key: &str) -> Option<Sense> {
             _ => None,
         },
         Kind::FirstByteTimeout | Kind::RequestTimeout | Kind::ResponseStalled => {
-            lower(&["timeout"]).or_else(elsewhere)
+            lower_time(&["first_byte_timeout", "timeout", "body_timeout"]).or_else(elsewhere)
         }
-        Kind::ConnectTimeout | Kind::TlsTimeout => lower(&["connect_timeout"]).or_else(elsewhere),
+        Kind::ConnectTimeout | Kind::TlsTimeout => {
+            lower_time(&["connect_timeout"]).or_else(elsewhere)
+        }
         Kind::BodyTooLarge => lower(&["max_body"]),
         Kind::HeadTooLarge | Kind::UriTooLong => lower(&["max_header"]),
-        Kind::HeadTimeout | Kind::BodyTimeout | Kind::ReadTimeout => lower(&["timeout"]),
+        Kind::HeadTimeout => lower_time(&["header_timeout"]),
+        Kind::BodyTimeout | Kind::ReadTimeout => lower_time(&["body_timeout"]),
         Kind::NoEndpoint => {
             let judges = has(&["health", "ejection"]).then_some(Sense::Any);
             judges.or_else(elsewhere)
@@ -201,7 +219,7 @@ fn own(section: &str, key: &str) -> Option<Bearing> {
 }
 
 /// Requests go elsewhere: it bears where they fail at places that did not serve before.
-fn where_to(_: &Change, scene: &Scene<'_>, at_ms: u64) -> Option<Bearing> {
+fn where_to(scene: &Scene<'_>, at_ms: u64) -> Option<Bearing> {
     let hit = scene.hit();
     let before = scene.good_before(at_ms);
     let served = before
@@ -214,47 +232,15 @@ fn where_to(_: &Change, scene: &Scene<'_>, at_ms: u64) -> Option<Bearing> {
     }
 }
 
-/// Whether it is less than before.
-fn lowered(change: &Change) -> bool {
+/// A key of which a lower value makes requests fail: it bears tightly where it is less than before, or there was none,
+/// and loosely where the two cannot be compared.
+fn lowered(change: &Change) -> Option<Bearing> {
     let of = |value: &Option<String>| value.as_deref().and_then(amount);
     match (of(&change.old), of(&change.new)) {
-        (Some(old), Some(new)) => new < old,
-        (None, Some(_)) => change.old.is_none(), // there was none
-        _ => false,
+        (Some(old), Some(new)) => (new < old).then_some(Bearing::Tight),
+        (None, Some(_)) if change.old.is_none() => Some(Bearing::Tight),
+        _ => Some(Bearing::Loose),
     }
-}
-
-/// A value of the config as a number that can be compared with another of its key.
-fn amount(value: &str) -> Option<f64> {
-    let text = value.trim_matches('"');
-    if text == "off" {
-        return Some(f64::INFINITY);
-    }
-    let (count, per) = text.split_once('/').unwrap_or((text, "s"));
-    let per = match per {
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    let digits = count.find(|c: char| !c.is_ascii_digit() && c != '.');
-    let (number, unit) = count.split_at(digits.unwrap_or(count.len()));
-    let number: f64 = number.parse().ok()?;
-    let unit = match unit {
-        "" | "s" | "B" => 1.0,
-        "ms" => 1e-3,
-        "m" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        "KB" => 1e3,
-        "KiB" => 1024.0,
-        "MB" => 1e6,
-        "MiB" => 1024.0 * 1024.0,
-        "GB" => 1e9,
-        "GiB" => 1024.0 * 1024.0 * 1024.0,
-        _ => return None,
-    };
-    Some(number * unit / per)
 }
 
 fn subject(change: &Change) -> String {
@@ -293,10 +279,15 @@ mod tests {
             ("\"off\"", "\"1MiB\""),
             ("16", "4"),
         ] {
-            assert!(lowered(&change(old, new)), "{old} {new}");
-            assert!(!lowered(&change(new, old)), "{new} {old}");
-            assert!(!lowered(&change(new, new)), "{new}");
+            assert_eq!(
+                lowered(&change(old, new)),
+                Some(Bearing::Tight),
+                "{old} {new}"
+            );
+            assert_eq!(lowered(&change(new, old)), None, "{new} {old}");
+            assert_eq!(lowered(&change(new, new)), None, "{new}");
         }
-        assert_eq!(amount("\"header:X\""), None);
+        let mode = change("\"adaptive\"", "\"fixed\"");
+        assert_eq!(lowered(&mode), Some(Bearing::Loose));
     }
 }

@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::super::{
-    root::Root,
-    scene::{Ending, Scene},
-    suspect::Finding,
-};
+use super::super::{ending::Ending, root::Root, scene::Scene, suspect::Finding};
 use crate::{
     admin::cases::{Happening, NameTrouble},
     fault::{Cause, Kind},
@@ -27,10 +23,16 @@ pub(super) fn changed(scene: &Scene<'_>) -> Option<Finding> {
         return None;
     }
     scene.happened().find_map(|one| {
-        let Happening::AddressesChanged { name, added, .. } = &one.what else {
+        let Happening::AddressesChanged {
+            name,
+            added,
+            unnamed,
+            ..
+        } = &one.what
+        else {
             return None;
         };
-        let all_new = hit.iter().all(|at| added.contains(at));
+        let all_new = *unnamed > 0 || hit.iter().all(|at| added.contains(at));
         let before = scene.good_before(one.at_ms).filter_map(|case| case.endpoint);
         let first = !added.is_empty()
             && all_new
@@ -52,14 +54,16 @@ pub(super) fn changed(scene: &Scene<'_>) -> Option<Finding> {
 /// The name stands for nothing that may be used.
 pub(super) fn unresolved(scene: &Scene<'_>) -> Option<Finding> {
     let facts = scene.ending.facts()?;
-    let said = scene.happened().find_map(|one| match &one.what {
+    let mut names = scene.happened().filter_map(|one| match &one.what {
         Happening::LookupsFail {
             name,
             trouble,
             empty,
-        } => Some((name, *trouble, *empty)),
+        } => Some(Some((name, *trouble, *empty))),
+        Happening::NameRecovered { .. } => Some(None),
         _ => None,
     });
+    let said = names.next().flatten(); // the last word
     let ours = facts.cause == Cause::Dns;
     // Without an address there is no endpoint either.
     let none = scene.ending.is(&[Kind::NoEndpoint]) && said.is_some_and(|(.., empty)| empty);

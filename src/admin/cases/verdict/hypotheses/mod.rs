@@ -1,6 +1,7 @@
 //! What may be at the root of a failure, each a function from a scene to how much speaks for it. They know nothing of
 //! each other; the one with the most weight wins.
 
+mod amount;
 mod application;
 mod client;
 mod communication;
@@ -18,6 +19,7 @@ type Hypothesis = fn(&Scene<'_>) -> Option<Finding>;
 /// All of them.
 const ALL: &[Hypothesis] = &[
     config::changed,
+    config::files,
     config::no_route,
     dns::changed,
     dns::unresolved,
@@ -37,6 +39,7 @@ const ALL: &[Hypothesis] = &[
     client::client,
     client::bug,
     out::taken_out,
+    out::crowded_out,
 ];
 
 /// What speaks for something, the most first.

@@ -30,7 +30,7 @@ pub(super) fn unreached(scene: &Scene<'_>) -> Option<Finding> {
     };
     let finding = Finding::new(root, 0).because(proves);
     Some(match scene.spread() {
-        Spread::One(at) => finding.weighing(87).about(at),
+        Spread::One(at) => finding.weighing(87).about(&at),
         Spread::All => finding.weighing(86),
         Spread::Several => finding.weighing(82),
         Spread::Unknown => finding.weighing(72),

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::{
+    ending::Ending,
     root::Root,
-    scene::{Ending, Scene, Spread},
+    scene::{Scene, Spread},
     suspect::Finding,
 };
 use crate::{
@@ -31,7 +32,7 @@ pub(super) fn capacity(scene: &Scene<'_>) -> Option<Finding> {
         return None;
     }
     let finding =
-        Finding::new(Root::Capacity, 0).about(format!("upstream {}", scene.case.upstream));
+        Finding::new(Root::Capacity, 0).about(&format!("upstream {}", scene.case.upstream));
     Some(if scene.has_grown() {
         finding.weighing(88).because(grown(scene))
     } else {
@@ -73,7 +74,7 @@ pub(super) fn rate(scene: &Scene<'_>) -> Option<Finding> {
             finding.because(why)
         }
         (_, several) => Finding::new(Root::OverRate, 86)
-            .about(format!("route {}", scene.case.route))
+            .about(&format!("route {}", scene.case.route))
             .because(format!("{several} clients were refused so.")),
     })
 }
@@ -136,7 +137,7 @@ pub(super) fn stood_still(scene: &Scene<'_>) -> Option<Finding> {
     })
 }
 
-fn is_shed(scene: &Scene<'_>) -> bool {
+pub(super) fn is_shed(scene: &Scene<'_>) -> bool {
     let Ending::Fault(kind) = scene.ending else {
         return false;
     };

@@ -73,6 +73,7 @@ fn addresses(added: &[u8]) -> Happening {
         name: "shop.internal".into(),
         added: added.iter().map(ip).collect(),
         removed: Vec::new(),
+        unnamed: 0,
     }
 }
 
@@ -286,6 +287,9 @@ fn a_rate_is_one_clients_where_others_are_served() {
     for case in &mut served {
         case.client = Ipv4Addr::new(192, 0, 2, 7).into();
     }
+    for case in &mut over {
+        case.upstream = "none".into(); // refused before it had one
+    }
     let told = verdict(&over, served.clone(), vec![]);
     names(
         &told,
@@ -334,6 +338,21 @@ fn where_no_endpoint_can_serve_what_took_them_out_is_named() {
         &told,
         "application",
         "endpoints fail their checks",
+        Confidence::Likely,
+    );
+}
+
+#[test]
+fn where_no_place_is_free_for_requests_that_fail_those_are_judged() {
+    let filtered = |count: usize| bad(9_000, Kind::ConnectTimeout, &[1, 2, 3, 4, 1][..count]);
+    let sheds = || bad(10_000, Kind::QueueTimeout, &[1, 1, 1]);
+    let told = verdict(&sheds(), filtered(5), vec![]);
+    names(&told, "network", "filtered: firewall", Confidence::Likely);
+    let told = verdict(&sheds(), filtered(1), vec![]);
+    names(
+        &told,
+        "overload",
+        "capacity of upstream reached",
         Confidence::Likely,
     );
 }
@@ -409,6 +428,22 @@ fn another_trouble_at_the_same_time_is_named_beside_it() {
         beside.finer,
         "deployment or bug in application: one endpoint"
     );
+}
+
+#[test]
+fn what_an_earlier_try_met_at_another_endpoint_is_named_beside_it() {
+    let mut failed = own(10_000, &[2, 2, 2]);
+    for case in &mut failed {
+        let reset = Met::Fault(Ill::of(&Fault::new(Kind::ConnectionReset)));
+        let tried = |at, met| Tried::new(Some(endpoint(at)), Duration::ZERO, Duration::ZERO, met);
+        case.tries = vec![tried(1, reset), tried(2, Met::Status(500))];
+    }
+    let told = verdict(&failed, good(10_000, &[3, 4]), vec![]);
+    let one = "deployment or bug in application: one endpoint";
+    names(&told, "application", one, Confidence::Certain);
+    let beside = told.beside.unwrap();
+    assert_eq!(beside.finer, "connection broken: process ends or crashes");
+    assert_eq!(beside.subject.as_deref(), Some("10.0.0.1:80"));
 }
 
 #[test]
