@@ -25,7 +25,10 @@ mod views;
 
 pub use access::Token;
 pub use advice::{LimitAdvice, ProposedLimit, ProposedRate, RateAdvice, Recommendations};
-pub use cases::{ExplainedView, Verdict};
+pub use cases::{
+    Around, Confidence, ExplainedView, Happened, Happening, NameTrouble, OutBy, Surroundings,
+    Suspect, Verdict,
+};
 pub use change::{AppliedView, ChangesView, DiffView, EntryView, TouchedView};
 pub use live::{Doors, Live};
 pub use router::{Admin, router};

@@ -12,7 +12,7 @@ use super::{
     terminal::{say, tell},
 };
 use crate::{
-    admin::ExplainedView,
+    admin::{ExplainedView, Suspect, Verdict},
     fault::{Facts, Guide, Kind, Party},
     telemetry::{Case, TimingsMs, catalog},
 };
@@ -111,6 +111,7 @@ fn request(view: &ExplainedView) -> String {
     let (case, verdict) = (&view.request, &view.verdict);
     let mut text = head(case);
     let _ = writeln!(text, "\n{}", wrapped(&verdict.sentence, ""));
+    text.push_str(&suspects(verdict));
     for (head, items) in [
         ("Evidence", &verdict.evidence),
         ("What to look at", &verdict.next),
@@ -165,6 +166,36 @@ fn head(case: &Case) -> String {
          config    {config}\n",
         stages(timings_ms)
     )
+}
+
+/// What the verdict names, a line each.
+fn suspects(verdict: &Verdict) -> String {
+    let named = [
+        ("Cause", &verdict.root),
+        ("Also possible", &verdict.also_possible),
+        ("At the same time", &verdict.beside),
+    ];
+    let mut text = String::new();
+    for (head, suspect) in named {
+        let Some(suspect) = suspect else { continue };
+        let Suspect {
+            cause,
+            finer,
+            subject,
+            confidence,
+        } = suspect;
+        let about = subject
+            .as_ref()
+            .map_or_else(String::new, |subject| format!(" ({subject})"));
+        let sure = confidence.as_str();
+        let line = format!("{head}: {cause}, {sure}: {finer}{about}");
+        let _ = writeln!(text, "{}", wrapped(&line, ""));
+    }
+    if text.is_empty() {
+        text
+    } else {
+        format!("\n{text}")
+    }
 }
 
 fn stages(timings: &TimingsMs) -> String {
@@ -350,6 +381,7 @@ fn unknown(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Confidence;
 
     #[test]
     fn a_kind_is_told_with_everything_that_is_known_of_it() {
@@ -373,6 +405,30 @@ mod tests {
             let head = format!("### {}\n", title(kind.facts()));
             assert_eq!(page.matches(&head).count(), 1, "{head}");
         }
+    }
+
+    #[test]
+    fn what_a_verdict_names_has_a_line_each() {
+        let suspect = |finer: &'static str, subject: Option<&str>| Suspect {
+            cause: "network".into(),
+            finer: finer.into(),
+            subject: subject.map(str::to_owned),
+            confidence: Confidence::Certain,
+        };
+        let mut verdict = Verdict {
+            sentence: String::new(),
+            root: Some(suspect("refused", Some("10.0.0.1:80"))),
+            also_possible: None,
+            beside: Some(suspect("filtered", None)),
+            evidence: Vec::new(),
+            next: Vec::new(),
+        };
+        assert_eq!(
+            suspects(&verdict),
+            "\nCause: network, certain: refused (10.0.0.1:80)\nAt the same time: network, certain: filtered\n"
+        );
+        (verdict.root, verdict.beside) = (None, None);
+        assert_eq!(suspects(&verdict), "");
     }
 
     #[test]

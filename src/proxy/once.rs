@@ -109,8 +109,12 @@ pub(super) fn conclude(
         }
         Err(error) => outcome::of_fault(&error.fault),
     });
+    let reused = match ended {
+        Ok(sent) => sent.connect.is_none(),
+        Err(error) => error.reused,
+    };
     match (failure(ended), ended) {
-        (Some(met), _) => trail.tried(trail.endpoint, held.began, met),
+        (Some(met), _) => trail.tried(held.began, reused, met),
         (None, Ok(sent)) => trail.answered(held.began, sent.response.status()),
         (None, Err(_)) => {} // each of these failed
     }

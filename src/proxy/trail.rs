@@ -160,12 +160,13 @@ impl Trail {
         repeats
     }
 
-    /// A try that began at `began` failed: remembered for who asks what each met, up to [`MOST_TRIES`].
-    pub(super) fn tried(&mut self, endpoint: Option<SocketAddr>, began: Instant, met: Met) {
+    /// A try that began at `began` failed, on a connection that had been `reused` or not: remembered for who asks what
+    /// each met, up to [`MOST_TRIES`].
+    pub(super) fn tried(&mut self, began: Instant, reused: bool, met: Met) {
         if self.tries.len() < MOST_TRIES {
             let after = began.saturating_duration_since(self.began);
-            self.tries
-                .push(Tried::new(endpoint, after, began.elapsed(), met));
+            let tried = Tried::new(self.endpoint, after, began.elapsed(), met);
+            self.tries.push(tried.reused(reused));
         }
     }
 
@@ -264,7 +265,8 @@ impl Trail {
         if handles.is_kept(cases, status, fault, now) {
             let hash = self.snapshot.config.hash.as_str();
             let case = Case::of(&self.line(status, fault, &[]), tries.clone(), hash);
-            cases.keep(case, &mut rand::rng());
+            let taken = self.route_live().map(|route| route.handles.taken());
+            cases.keep(case.taken(taken), &mut rand::rng());
         }
         self.remember_failure(status, fault);
         let told = fault.is_some() || self.fell_back();

@@ -106,6 +106,12 @@ impl RouteHandles {
         self.tally.offered();
     }
 
+    /// How many arrived so far.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.tally.taken()
+    }
+
     /// A request was let in by admission.
     pub fn admitted(&self) {
         self.tally.admitted();

@@ -73,6 +73,10 @@ impl Tally {
         self.offered.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn taken(&self) -> u64 {
+        self.offered.load(Relaxed)
+    }
+
     pub(super) fn admitted(&self) {
         self.admitted.fetch_add(1, Relaxed);
     }

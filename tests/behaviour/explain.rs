@@ -72,6 +72,10 @@ async fn a_request_that_failed_is_found_by_its_id_with_every_try() {
         "{sentence}"
     );
     assert!(evidence(&view).contains("Failed try 2"), "{view}");
+    let verdict = &view["verdict"];
+    assert_eq!(verdict["cause"], "network");
+    assert_eq!(verdict["finer"], "refused: process not listening");
+    assert_eq!(verdict["confidence"], "likely");
     assert!(!view["verdict"]["next"].as_array().expect("next").is_empty());
 }
 
@@ -115,6 +119,9 @@ async fn the_verdict_names_the_one_endpoint_that_fails_beside_good_ones() {
         )),
         "{told}"
     );
+    let verdict = &listed[0]["verdict"];
+    assert_eq!(verdict["subject"], down.to_string());
+    assert_eq!(verdict["confidence"], "certain");
 }
 
 #[tokio::test]
@@ -135,9 +142,11 @@ async fn an_error_of_the_service_itself_is_kept_as_its_own() {
 async fn a_change_of_the_config_just_before_is_told() {
     let up = Upstream::saying("fine").await;
     let gate = TestGateway::start(&config(&[up.address], "")).await;
-    gate.reload(&config(&[up.address], "").replace("/app", "/ap"))
+    let served = client::get(gate.web, "/app/cart").await;
+    assert_eq!(served.status, StatusCode::OK);
+    gate.reload(&config(&[up.address], "").replace("/app", "/shop"))
         .await;
-    let reply = client::get(gate.web, "/other").await;
+    let reply = client::get(gate.web, "/app/cart").await;
     assert_eq!(reply.status, StatusCode::NOT_FOUND);
     let view = explained(&gate, &reply).await;
     let hash = gate.gateway.snapshot().config.hash.as_str().to_owned();
@@ -145,6 +154,30 @@ async fn a_change_of_the_config_just_before_is_told() {
         evidence(&view).contains(&format!("The config in force ({hash}) was applied")),
         "{view}"
     );
+    let verdict = &view["verdict"];
+    assert_eq!(verdict["cause"], "config");
+    assert_eq!(verdict["finer"], "config change");
+    assert_eq!(verdict["subject"], "route all path_prefix");
+    assert_eq!(verdict["confidence"], "certain");
+    let next = verdict["next"][0].as_str().expect("a step");
+    assert!(next.contains("tidegate config diff"), "{next}");
+}
+
+#[tokio::test]
+async fn what_ejected_the_endpoints_is_told_where_none_can_serve() {
+    let up = Upstream::start(|_| async { answer(500, "no") }).await;
+    let fast = "health = { path = \"/\", interval = \"1s\" }\nejection = { enabled = false }";
+    let text = config(&[up.address], "").replace("ejection = { enabled = false }", fast);
+    let gate = TestGateway::start(&text).await;
+    let mut reply = client::get(gate.web, "/app").await;
+    while reply.status != StatusCode::SERVICE_UNAVAILABLE {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await; // until its check has failed
+        reply = client::get(gate.web, "/app").await;
+    }
+    let view = explained(&gate, &reply).await;
+    assert_eq!(view["verdict"]["cause"], "application", "{view}");
+    let told = evidence(&view);
+    assert!(told.contains(&format!("{} went out", up.address)), "{told}");
 }
 
 #[tokio::test]

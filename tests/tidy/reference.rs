@@ -95,7 +95,7 @@ const ADMIN: &[(&str, &str, &str)] = &[
     (
         "GET",
         "/api/v1/faults",
-        "Requests that ended badly, the newest first, each with a verdict, its evidence and the next step. `route`, `upstream`, `kind`, `since` (seconds) and `most` (50, at most 500) choose. Up to 8,192 requests and 8 MiB are kept: all that fail until it is full, then a sample that is fair to each kind of each route; and some good ones.",
+        "Requests that ended badly, the newest first, each with a verdict: `cause` (of the eight), `finer`, `subject` and `confidence` (`certain`, `likely`, `unknown`), the `evidence` and the `next` steps; what else is possible (`also_possible`), and what else went wrong at that time (`beside`). `route`, `upstream`, `kind`, `since` (seconds) and `most` (50, at most 500) choose. Up to 8,192 requests and 8 MiB are kept: all that fail until it is full, then a sample that is fair to each kind of each route; and some good ones.",
     ),
     (
         "GET",

@@ -1,5 +1,8 @@
 //! Requests that were kept, and what is to be made of each.
 
+mod happening;
+mod surroundings;
+mod told;
 mod verdict;
 
 use std::{
@@ -16,21 +19,13 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-pub use verdict::Verdict;
+pub use happening::{Happened, Happening, NameTrouble, OutBy};
+pub use surroundings::Surroundings;
+pub use verdict::{Around, Confidence, Suspect, Verdict};
 
 use super::{Admin, router::problem};
-use crate::{
-    reload::{Handle, History},
-    telemetry::{Case, Cases, Filter},
-};
-use verdict::{Around, Changed};
+use crate::telemetry::{Case, Filter};
 
-/// How far around a case its surroundings are looked at, before and after.
-const AROUND: Duration = Duration::from_secs(60);
-/// How long before a case a change of the config is still worth telling.
-const LATELY: Duration = Duration::from_secs(600);
-/// Most cases of its surroundings that are looked at.
-const MOST_AROUND: usize = 2000;
 /// Most cases of one answer.
 const MOST_LISTED: usize = 500;
 /// Cases of one answer where nobody says how many.
@@ -60,7 +55,7 @@ pub(super) struct Which {
 pub(super) async fn request(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Response {
     reckoned(move || {
         let case = admin.telemetry.cases().find(&id);
-        case.map(|case| Surroundings::of(&admin).explained(&case))
+        case.map(|case| explained(&Surroundings::of_admin(&admin), &case))
     })
     .await
 }
@@ -80,13 +75,10 @@ pub(super) async fn faults(
     };
     let most = which.most.unwrap_or(LISTED).min(MOST_LISTED);
     reckoned(move || {
-        let surroundings = Surroundings::of(&admin);
-        let found = surroundings.cases.select(&filter, most);
-        let views: Vec<_> = found
-            .iter()
-            .map(|case| surroundings.explained(case))
-            .collect();
-        Some(views)
+        let surroundings = Surroundings::of_admin(&admin);
+        let found = admin.telemetry.cases().select(&filter, most);
+        let views = found.iter().map(|case| explained(&surroundings, case));
+        Some(views.collect::<Vec<_>>())
     })
     .await
 }
@@ -105,56 +97,10 @@ async fn reckoned<T: Serialize + Send + 'static>(
     }
 }
 
-/// What cases are seen in.
-struct Surroundings<'a> {
-    cases: &'a Cases,
-    history: Option<Arc<History>>,
-}
-
-// === impl Surroundings ===
-
-impl<'a> Surroundings<'a> {
-    fn of(admin: &'a Admin) -> Self {
-        Self {
-            cases: admin.telemetry.cases(),
-            history: admin.reload.as_ref().map(Handle::history),
-        }
-    }
-
-    fn explained(&self, case: &Case) -> ExplainedView {
-        let around = u64::try_from(AROUND.as_millis()).unwrap_or(u64::MAX);
-        let filter = Filter {
-            upstream: Some(case.upstream.clone()),
-            since_ms: case.at_ms.saturating_sub(around),
-            until_ms: Some(case.at_ms.saturating_add(around)),
-            good: true,
-            ..Filter::default()
-        };
-        let around = Around {
-            cases: self.cases.select(&filter, MOST_AROUND),
-            changes: self.changes(case),
-        };
-        ExplainedView {
-            verdict: verdict::of(case, &around),
-            request: case.clone(),
-        }
-    }
-
-    /// Configs that were asked for shortly before it came, the latest first.
-    fn changes(&self, case: &Case) -> Vec<Changed> {
-        let entries = self
-            .history
-            .iter()
-            .flat_map(|history| history.newest_first());
-        let lately = entries.filter_map(|entry| {
-            let before = case.arrived().duration_since(entry.at).ok()?;
-            (before <= LATELY).then(|| Changed {
-                before,
-                hash: entry.hash.clone(),
-                outcome: entry.outcome.clone(),
-            })
-        });
-        lately.collect()
+fn explained(surroundings: &Surroundings<'_>, case: &Case) -> ExplainedView {
+    ExplainedView {
+        verdict: Verdict::of(case, &surroundings.around(case)),
+        request: case.clone(),
     }
 }
 

@@ -1,29 +1,50 @@
-//! What is to be made of one request: a sentence, what speaks for it, and the next step. Pure.
+//! What is to be made of one request: whose doing its end was, what speaks for that, and the next step. Pure: it sees
+//! the request and what was going on around it, and asks each of a list of hypotheses how much speaks for it. What kind
+//! of fault it was is only where they begin.
+
+mod ending;
+mod evidence;
+mod hypotheses;
+mod root;
+mod scene;
+mod suspect;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    reload::Outcome,
-    telemetry::{Case, Ill, Met},
-};
+pub use suspect::{Confidence, Suspect};
 
-/// Fewer of a kind say nothing of a pattern.
-const A_PATTERN: usize = 3;
-/// How many other kinds of failure are told.
-const MOST_KINDS: usize = 3;
+use super::Happened;
+use crate::{
+    fault::Kind,
+    telemetry::{Case, Ill},
+};
+use ending::Ending;
+use scene::Scene;
+use suspect::Finding;
+
+/// From so many on, another way of failing at the same time is another trouble.
+const A_TROUBLE: usize = 2;
 
 /// What is to be made of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// What happened, in one sentence.
     pub sentence: String,
+    /// What is at the root of it; `None` where nothing failed.
+    #[serde(default, flatten)]
+    pub root: Option<Suspect>,
+    /// What else may be.
+    #[serde(default)]
+    pub also_possible: Option<Suspect>,
+    /// What else went wrong at that time, by itself.
+    #[serde(default)]
+    pub beside: Option<Suspect>,
     /// What speaks for it, and what was going on around it.
     pub evidence: Vec<String>,
     /// Where to look now, in this order.
@@ -31,46 +52,94 @@ pub struct Verdict {
 }
 
 /// What was going on around a request.
-#[derive(Debug, Default)]
-pub(super) struct Around {
-    /// Cases of the same upstream, a minute before and after, itself among them.
-    pub(super) cases: Vec<Arc<Case>>,
-    /// Configs that were asked for lately, the latest first.
-    pub(super) changes: Vec<Changed>,
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Around {
+    /// Cases of the same upstream, itself among them; where it has none, those of all.
+    pub cases: Vec<Arc<Case>>,
+    /// What else happened, the earliest first.
+    pub happenings: Vec<Happened>,
+    /// The endpoints of its upstream.
+    pub endpoints: Vec<SocketAddr>,
 }
 
-/// A config that was asked for before the request came.
-#[derive(Debug)]
-pub(super) struct Changed {
-    /// How long before.
-    pub(super) before: Duration,
-    pub(super) hash: Box<str>,
-    pub(super) outcome: Outcome,
-}
+// === impl Verdict ===
 
-/// The verdict on `case`.
-pub(super) fn of(case: &Case, around: &Around) -> Verdict {
-    let mut evidence = tries(case);
-    evidence.extend(pattern(case, around));
-    evidence.extend(others(case, around));
-    evidence.extend(usual(case, around));
-    evidence.extend(changes(case, around));
-    let guide = case
-        .fault
-        .as_ref()
-        .and_then(Ill::known)
-        .map(crate::fault::Kind::guide);
-    let next = guide.map_or_else(Vec::new, |guide| {
-        guide.look.iter().map(ToString::to_string).collect()
-    });
-    Verdict {
-        sentence: sentence(case),
-        evidence,
-        next,
+impl Verdict {
+    /// The verdict on `case`.
+    #[must_use]
+    pub fn of(case: &Case, around: &Around) -> Self {
+        let found =
+            Scene::of(case, around).map_or_else(Vec::new, |scene| hypotheses::weigh(&scene));
+        let best = found.first();
+        let other = found.iter().skip(1).find(|one| {
+            let known = one.confidence() != Confidence::Unknown;
+            known && best.is_some_and(|best| best.root != one.root)
+        });
+        let beside = best.and_then(|best| beside(case, around, best));
+        let mut evidence = best.map_or_else(Vec::new, |best| best.evidence.clone());
+        evidence.extend(evidence::of(case, around));
+        Self {
+            sentence: sentence(case, best),
+            root: best.map(Finding::suspect).or_else(|| unknown(case)),
+            also_possible: other.map(Finding::suspect),
+            beside: beside.as_ref().map(Finding::suspect),
+            evidence,
+            next: next(case, best),
+        }
     }
 }
 
-fn sentence(case: &Case) -> String {
+/// Where nothing stands out: what the fault itself says.
+fn unknown(case: &Case) -> Option<Suspect> {
+    let ill = case.fault.as_ref()?;
+    Some(Suspect {
+        cause: ill.cause.clone(),
+        finer: ill.word().into(),
+        subject: None,
+        confidence: Confidence::Unknown,
+    })
+}
+
+/// What most of the others that failed otherwise at the time point to, or earlier tries of its own, where it is another
+/// root.
+fn beside(case: &Case, around: &Around, best: &Finding) -> Option<Finding> {
+    let own = Ending::of(case);
+    let mut kinds: HashMap<Ending, (&Case, usize)> = HashMap::new();
+    for other in &around.cases {
+        let endings: HashSet<_> = Ending::all_of(other).collect();
+        for ending in endings {
+            let (nearest, count) = kinds.entry(ending).or_insert((other, 0));
+            *count += 1;
+            let far = |one: &Case| one.at_ms.abs_diff(case.at_ms);
+            if far(other) < far(nearest) {
+                *nearest = other;
+            }
+        }
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.retain(|(ending, (_, count))| Some(*ending) != own && *count >= A_TROUBLE);
+    kinds.sort_by_key(|(_, (nearest, count))| std::cmp::Reverse((*count, nearest.at_ms)));
+    let judged = kinds.into_iter().filter_map(|(ending, (nearest, _))| {
+        let scene = Scene::of_ending(nearest, ending, around);
+        hypotheses::weigh(&scene).into_iter().next()
+    });
+    let mut others = judged.filter(|found| found.root != best.root);
+    others.find(|found| found.confidence() != Confidence::Unknown)
+}
+
+/// What the root asks for; where that is nothing of its own, what the kind of fault does.
+fn next(case: &Case, best: Option<&Finding>) -> Vec<String> {
+    let own = best.map_or(&[][..], |best| best.root.next());
+    let kind = case.fault.as_ref().and_then(Ill::known).map(Kind::guide);
+    let steps = if own.is_empty() {
+        kind.map_or(&[][..], |guide| guide.look)
+    } else {
+        own
+    };
+    steps.iter().map(ToString::to_string).collect()
+}
+
+fn sentence(case: &Case, best: Option<&Finding>) -> String {
     let at = |endpoint: Option<SocketAddr>| match endpoint {
         Some(endpoint) => format!(" at {endpoint}"),
         None => String::new(),
@@ -80,7 +149,7 @@ fn sentence(case: &Case) -> String {
         Some(ill) => format!(
             "{} Cause: {}; kind {}, seen at stage {}{}, {total:.0} ms after the request came.",
             ill.title,
-            ill.cause,
+            best.map_or(&*ill.cause, |best| best.root.cause().as_str()),
             ill.word(),
             ill.stage,
             at(case.endpoint)
@@ -95,149 +164,6 @@ fn sentence(case: &Case) -> String {
             case.status,
             at(case.endpoint)
         ),
-    }
-}
-
-/// What each try met.
-fn tries(case: &Case) -> Vec<String> {
-    let told = case.tries.iter().zip(1..).map(|(tried, number)| {
-        let at = tried
-            .endpoint
-            .map_or_else(|| "no endpoint".to_owned(), |endpoint| endpoint.to_string());
-        let met = match &tried.met {
-            Met::Status(status) => format!("it answered {status}"),
-            Met::Fault(ill) => match &ill.detail {
-                Some(detail) => format!("{} ({detail})", ill.word()),
-                None => ill.word(),
-            },
-        };
-        format!(
-            "Failed try {number}, {:.0} ms after the request came: {at}, {met} after {:.0} ms.",
-            tried.began_ms, tried.took_ms
-        )
-    });
-    told.collect()
-}
-
-/// How others that failed the same way are spread over endpoints.
-fn pattern(case: &Case, around: &Around) -> Option<String> {
-    let ending = ending(case)?;
-    let same: Vec<_> = around
-        .cases
-        .iter()
-        .filter(|other| self::ending(other).as_ref() == Some(&ending))
-        .collect();
-    if same.len() < A_PATTERN {
-        return None;
-    }
-    let hit: BTreeSet<_> = same.iter().filter_map(|other| other.endpoint).collect();
-    let well: BTreeSet<_> = around
-        .cases
-        .iter()
-        .filter(|other| !other.is_bad())
-        .filter_map(|other| other.endpoint)
-        .filter(|endpoint| !hit.contains(endpoint))
-        .collect();
-    let count = same.len();
-    let where_ = match (hit.first(), hit.len(), well.len()) {
-        (None, ..) => String::new(),
-        (Some(one), 1, 0) => format!(", all at {one}"),
-        (Some(one), 1, _) => {
-            format!(
-                ", all at {one}, while {} answered well: it is this one alone",
-                listed(&well)
-            )
-        }
-        (Some(_), several, 0) => {
-            format!(", at {several} endpoints: look at what they share")
-        }
-        (Some(_), several, _) => {
-            format!(
-                ", at {several} endpoints, while {} answered well",
-                listed(&well)
-            )
-        }
-    };
-    Some(format!(
-        "In the minute before and after, {count} kept requests of this upstream ended so{where_}."
-    ))
-}
-
-/// What else failed at this upstream.
-fn others(case: &Case, around: &Around) -> Option<String> {
-    let own = ending(case);
-    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    for other in &around.cases {
-        let before = other.at_ms <= case.at_ms;
-        if let Some(ending) = ending(other).filter(|ending| before && own.as_ref() != Some(ending))
-        {
-            *kinds.entry(ending).or_default() += 1;
-        }
-    }
-    let mut kinds: Vec<_> = kinds.into_iter().collect();
-    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    kinds.truncate(MOST_KINDS);
-    let told: Vec<_> = kinds
-        .iter()
-        .map(|(ending, count)| format!("{count} of {ending}"))
-        .collect();
-    (!told.is_empty()).then(|| {
-        format!(
-            "In the minute before, other requests of this upstream failed otherwise: {}.",
-            told.join(", ")
-        )
-    })
-}
-
-/// How fast good ones of the same route are.
-fn usual(case: &Case, around: &Around) -> Option<String> {
-    let good = around
-        .cases
-        .iter()
-        .filter(|other| !other.is_bad() && other.route == case.route);
-    let mut times: Vec<f64> = good
-        .filter_map(|other| other.timings_ms.first_byte)
-        .collect();
-    times.sort_by(f64::total_cmp);
-    let median = times.get(times.len() / 2)?;
-    ending(case)?;
-    Some(format!(
-        "Good requests of this route had their first byte after {median:.0} ms at that time."
-    ))
-}
-
-/// What was changed lately.
-fn changes(case: &Case, around: &Around) -> Option<String> {
-    let latest = around.changes.first()?;
-    let ago = format!("{} s before it came", latest.before.as_secs());
-    let hash = &latest.hash;
-    Some(match &latest.outcome {
-        Outcome::Rejected(why) => {
-            format!("A config was refused {ago}: {why}. The one before stayed in force.")
-        }
-        Outcome::Applied | Outcome::RolledBack(_) if *hash == case.config => format!(
-            "The config in force ({hash}) was applied {ago}: `tidegate config diff` shows what it changed."
-        ),
-        Outcome::Applied | Outcome::RolledBack(_) => {
-            format!("The config changed {ago} ({hash}), and the request still had the one before.")
-        }
-    })
-}
-
-/// How a case ended badly, in a word.
-fn ending(case: &Case) -> Option<String> {
-    match &case.fault {
-        Some(ill) => Some(ill.word()),
-        None => case
-            .is_bad()
-            .then(|| format!("the service's own {}", case.status)),
-    }
-}
-
-fn listed(endpoints: &BTreeSet<SocketAddr>) -> String {
-    match (endpoints.first(), endpoints.len()) {
-        (Some(one), 1) => one.to_string(),
-        (_, count) => format!("{count} others"),
     }
 }
 

@@ -60,6 +60,10 @@ pub struct Case {
     pub protocol: Cow<'static, str>,
     /// The hash of the config that was in force.
     pub config: Box<str>,
+    /// How many requests its route had taken by its end, since the gateway began: between two cases of a route this says
+    /// how much traffic there was. `None` where no route took it.
+    #[serde(default)]
+    pub taken: Option<u64>,
 }
 
 /// A fault in words that outlive the version that wrote them.
@@ -91,6 +95,9 @@ pub struct Tried {
     pub began_ms: f64,
     /// How long it took, in milliseconds.
     pub took_ms: f64,
+    /// Whether it went over a connection that had served before.
+    #[serde(default)]
+    pub reused: bool,
     /// How it ended.
     pub met: Met,
 }
@@ -154,7 +161,15 @@ impl Case {
             bytes_out: line.bytes_out,
             protocol: line.protocol.to_string().into(),
             config: config.into(),
+            taken: None,
         }
+    }
+
+    /// The same, where its route has taken so many requests.
+    #[must_use]
+    pub fn taken(mut self, requests: Option<u64>) -> Self {
+        self.taken = requests;
+        self
     }
 
     /// When its head had arrived.
@@ -243,8 +258,16 @@ impl Tried {
             endpoint,
             began_ms: millis(began),
             took_ms: millis(took),
+            reused: false,
             met,
         }
+    }
+
+    /// The same, over a connection that had served before.
+    #[must_use]
+    pub fn reused(mut self, reused: bool) -> Self {
+        self.reused = reused;
+        self
     }
 }
 

@@ -15,12 +15,12 @@ use tokio::time::Instant;
 
 use super::{Case, MOST_BYTES, MOST_CASES};
 
-/// Good cases that are kept of each route.
-const MOST_GOOD: usize = 16;
+/// Good cases that are kept of each route: many of the last seconds, fewer of the time before.
+const MOST_GOOD: usize = 32;
 /// Between two cases of one kind of one route, once the store is full.
 const BETWEEN: Duration = Duration::from_millis(100);
 /// Between two good ones of one route.
-const BETWEEN_GOOD: Duration = Duration::from_secs(1);
+const BETWEEN_GOOD: Duration = Duration::from_millis(250);
 /// Older ones go first when room is needed. Until then they stay.
 const OLD_MS: u64 = 3_600_000;
 
@@ -190,7 +190,7 @@ impl Store {
         let members = self.groups.entry(group).or_default();
         members.push_back(case);
         if good && members.len() > MOST_GOOD {
-            let gone = members.pop_front();
+            let gone = members.remove(thinned(members));
             self.forget(gone);
         }
     }
@@ -233,6 +233,25 @@ impl Store {
             self.bytes = self.bytes.saturating_sub(case.bytes());
         }
     }
+}
+
+/// Which of `good`, the oldest first, is missed least: that with the closest neighbours for its age. So the last seconds
+/// stay dense, and something stays of an hour.
+fn thinned(good: &VecDeque<Arc<Case>>) -> usize {
+    let at = |index: usize| good.get(index).map_or(0, |case: &Arc<Case>| case.at_ms);
+    let last = good.len().saturating_sub(1);
+    let now_ms = at(last);
+    if at(0).saturating_add(OLD_MS) < now_ms {
+        return 0;
+    }
+    let crowded = |index: usize| {
+        let between = at(index + 1).saturating_sub(at(index - 1)) as f64;
+        between / now_ms.saturating_sub(at(index)).saturating_add(1) as f64
+    };
+    let inner = 1..last;
+    inner
+        .min_by(|one, other| crowded(*one).total_cmp(&crowded(*other)))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -345,6 +364,28 @@ mod tests {
         assert_eq!(&*found[0].request_id, "id-99");
         assert!(cases.find("id-99").is_some());
         assert!(cases.find("id-1").is_none());
+    }
+
+    #[test]
+    fn good_ones_are_dense_in_the_last_seconds_and_reach_back_an_hour() {
+        let cases = Cases::default();
+        let mut rng = StdRng::seed_from_u64(1);
+        let second = 1000;
+        for id in 0..2 * 3600 {
+            cases.keep(case(id, "shop", None, id as u64 * second), &mut rng);
+        }
+        let good = Filter {
+            good: true,
+            ..Filter::default()
+        };
+        let now = 2 * 3600 * second;
+        let ages = cases.select(&good, usize::MAX).into_iter();
+        let ages: Vec<_> = ages.map(|case| (now - case.at_ms) / second).collect();
+        let within = |most: u64| ages.iter().filter(|age| **age <= most).count();
+        assert!(within(10) >= 5, "{ages:?}");
+        assert!(within(120) >= 12, "{ages:?}");
+        assert!(within(1800) > within(600), "{ages:?}");
+        assert!((1800..=3601).contains(ages.last().unwrap()), "{ages:?}");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Verdicts on made-up cases.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use super::*;
 use crate::{
+    admin::cases::Happening,
     fault::{Fault, Kind},
-    telemetry::{TimingsMs, Tried},
+    telemetry::{Met, TimingsMs, Tried},
 };
+
+mod diagnosis;
 
 fn endpoint(last: u8) -> SocketAddr {
     (Ipv4Addr::new(10, 0, 0, last), 80).into()
@@ -38,13 +41,14 @@ fn case(kind: Option<Kind>, status: u16, at: u8) -> Case {
         bytes_out: 0,
         protocol: "HTTP/1.1".into(),
         config: "abc".into(),
+        taken: None,
     }
 }
 
 fn around(cases: impl IntoIterator<Item = Case>) -> Around {
     Around {
         cases: cases.into_iter().map(Arc::new).collect(),
-        changes: Vec::new(),
+        ..Around::default()
     }
 }
 
@@ -53,7 +57,7 @@ fn one_endpoint_that_fails_beside_others_that_do_not_is_named() {
     let failed = || case(Some(Kind::ConnectTimeout), 504, 1);
     let good = || case(None, 200, 2);
     let around = around([failed(), failed(), failed(), good()]);
-    let verdict = of(&failed(), &around);
+    let verdict = Verdict::of(&failed(), &around);
     assert_eq!(
         verdict.sentence,
         "The service did not take the connection in time. Cause: network; kind connection_timeout/filtered, \
@@ -62,6 +66,7 @@ fn one_endpoint_that_fails_beside_others_that_do_not_is_named() {
     assert_eq!(
         verdict.evidence,
         [
+            "Not even a refusal came back: packets are swallowed on the way, or the host takes none.",
             "In the minute before and after, 3 kept requests of this upstream ended so, all at 10.0.0.1:80, \
              while 10.0.0.2:80 answered well: it is this one alone.",
             "Good requests of this route had their first byte after 12 ms at that time.",
@@ -74,10 +79,10 @@ fn one_endpoint_that_fails_beside_others_that_do_not_is_named() {
 fn many_endpoints_that_fail_alike_share_something() {
     let failed = |at| case(Some(Kind::ConnectTimeout), 504, at);
     let around = around([failed(1), failed(2), failed(3)]);
-    let verdict = of(&failed(1), &around);
-    assert_eq!(verdict.evidence.len(), 1);
+    let verdict = Verdict::of(&failed(1), &around);
+    assert_eq!(verdict.evidence.len(), 2);
     assert!(
-        verdict.evidence[0].contains("at 3 endpoints: look at what they share"),
+        verdict.evidence[1].contains("at 3 endpoints: look at what they share"),
         "{verdict:?}"
     );
 }
@@ -89,10 +94,12 @@ fn what_took_the_endpoints_out_is_told_where_none_can_serve() {
     let around = around([refused(), refused(), own]);
     let mut none = case(Some(Kind::NoEndpoint), 503, 1);
     none.endpoint = None;
-    let verdict = of(&none, &around);
+    let verdict = Verdict::of(&none, &around);
     assert_eq!(
         verdict.evidence,
         [
+            "The host itself answered that nothing listens at this port.",
+            "The endpoints went out because requests failed there: 2 were seen before, judged here.",
             "In the minute before, other requests of this upstream failed otherwise: 2 of connection_refused, \
              1 of the service's own 500."
         ]
@@ -103,7 +110,7 @@ fn what_took_the_endpoints_out_is_told_where_none_can_serve() {
 fn what_failed_only_afterwards_is_no_reason() {
     let mut later = case(Some(Kind::ConnectRefused), 502, 1);
     later.at_ms += 1;
-    let verdict = of(&case(Some(Kind::NoEndpoint), 503, 1), &around([later]));
+    let verdict = Verdict::of(&case(Some(Kind::NoEndpoint), 503, 1), &around([later]));
     assert_eq!(verdict.evidence, [""; 0]);
 }
 
@@ -116,7 +123,7 @@ fn each_try_is_told_with_where_it_went_and_what_it_met() {
         Tried::new(Some(endpoint(1)), began, took, met)
     };
     retried.tries = vec![tried(Met::Fault(reset)), tried(Met::Status(503))];
-    let verdict = of(&retried, &Around::default());
+    let verdict = Verdict::of(&retried, &Around::default());
     assert_eq!(
         verdict.evidence,
         [
@@ -124,7 +131,8 @@ fn each_try_is_told_with_where_it_went_and_what_it_met() {
             "Failed try 2, 3 ms after the request came: 10.0.0.1:80, it answered 503 after 40 ms.",
         ]
     );
-    assert_eq!(verdict.next, [""; 0]);
+    let root = verdict.root.unwrap();
+    assert_eq!(root.finer, "error of the service's own");
     assert!(
         verdict
             .sentence
@@ -134,27 +142,32 @@ fn each_try_is_told_with_where_it_went_and_what_it_met() {
 
 #[test]
 fn a_config_that_had_just_come_into_force_is_told() {
-    let changed = |hash: &str, outcome| Around {
-        changes: vec![Changed {
-            before: Duration::from_secs(12),
-            hash: hash.into(),
-            outcome,
+    let changed = |what| Around {
+        happenings: vec![Happened {
+            at_ms: 100_000 - 12_000,
+            what,
         }],
         ..Around::default()
     };
+    let applied = |hash: &str| Happening::ConfigApplied {
+        hash: hash.into(),
+        changes: Vec::new(),
+    };
     let told = |around| {
-        of(&case(Some(Kind::NoRoute), 404, 1), &around)
+        Verdict::of(&case(Some(Kind::NoRoute), 404, 1), &around)
             .evidence
             .join("|")
     };
-    let applied = told(changed("abc", Outcome::Applied));
+    let in_force = told(changed(applied("abc")));
     assert!(
-        applied.starts_with("The config in force (abc) was applied 12 s before it came"),
-        "{applied}"
+        in_force.starts_with("The config in force (abc) was applied 12 s before it came"),
+        "{in_force}"
     );
-    let other = told(changed("def", Outcome::Applied));
+    let other = told(changed(applied("def")));
     assert!(other.contains("still had the one before"), "{other}");
-    let refused = told(changed("", Outcome::Rejected("no such key".to_owned())));
+    let refused = told(changed(Happening::ConfigRefused {
+        why: "no such key".to_owned(),
+    }));
     assert!(
         refused.contains("refused 12 s before it came: no such key"),
         "{refused}"
@@ -163,7 +176,7 @@ fn a_config_that_had_just_come_into_force_is_told() {
 
 #[test]
 fn an_answer_of_the_service_itself_is_said_to_be_its_own() {
-    let verdict = of(&case(None, 500, 1), &Around::default());
+    let verdict = Verdict::of(&case(None, 500, 1), &Around::default());
     assert_eq!(
         verdict.sentence,
         "The service itself answered 500 at 10.0.0.1:80, after 1001 ms. The answer was passed on as it was."
