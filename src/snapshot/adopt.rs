@@ -158,6 +158,7 @@ impl Ground {
             plan: Arc::new(loaded.plan.clone()),
             routes,
             certificates: loaded.files.certificates.clone(),
+            name_servers: loaded.files.name_servers.clone(),
             upstreams,
         };
         self.endpoints.retire(&snapshot.endpoints().collect(), now);

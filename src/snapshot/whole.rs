@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub routes: Vec<RouteLive>,
     /// What listeners that speak TLS show to clients.
     pub certificates: Vec<CertificateFacts>,
+    /// How name servers over TLS are checked, where the config has any.
+    pub name_servers: Option<Arc<rustls::ClientConfig>>,
     /// Ordered by name: a [`Target`] holds an index into it.
     pub upstreams: Vec<Arc<UpstreamLive>>,
 }
