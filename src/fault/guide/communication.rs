@@ -10,6 +10,7 @@ pub(super) const TLS_TIME: Guide = Guide {
         "Packets of full size are lost on the way (path MTU): the certificate does not come through.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: does the connection come about, and how much do packets carry?",
         "`openssl s_client -connect HOST:PORT` from the gateway's host: where does it stop?",
         "`ping -M do -s 1472 HOST`: does a full packet get through?",
     ],
@@ -27,6 +28,7 @@ pub(super) const TLS: Guide = Guide {
         "A device in between that answers in the service's name.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what is said in the handshake?",
         "`curl -v http://HOST:PORT/` from the gateway's host: does it answer in plain?",
         "`openssl s_client -connect HOST:PORT -tls1_2`.",
     ],
@@ -46,6 +48,7 @@ pub(super) const CERTIFICATE: Guide = Guide {
         "The clock of this host is wrong.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: the names, the issuer and the last day of what is shown.",
         "`openssl s_client -connect HOST:PORT -servername NAME -showcerts`: dates, names, chain.",
         "`date` on the gateway's host.",
     ],
@@ -96,6 +99,7 @@ pub(super) const CLOSED: Guide = Guide {
         "The port speaks another protocol, such as TLS or HTTP/2.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM --idle 60s`: does the service close resting connections before we do?",
         "The service's log at that second.",
         "The service's keep-alive time against `idle_timeout`.",
         "`curl -v http://HOST:PORT/` from the gateway's host.",

@@ -10,12 +10,13 @@ pub(super) const NEVER: Guide = Guide {
         "The name servers answer with a failure.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what the configured resolver and the system's say now.",
         "`/api/v1/upstreams`: what the last lookup said, NXDOMAIN and SERVFAIL apart.",
         "`dig NAME` on the gateway's host, and with @SERVER for each server of resolv.conf.",
     ],
     prevent: &[
         "Write names in full, with a dot at the end.",
-        "`tidegate check` before a deployment, and the readiness page in the pipeline.",
+        "`tidegate check --live` before a deployment, and the readiness page in the pipeline.",
     ],
 };
 
@@ -26,6 +27,7 @@ pub(super) const NEVER_TIMEOUT: Guide = Guide {
         "The name servers in resolv.conf or `servers` are wrong or down.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what the configured resolver and the system's say now.",
         "`dig @SERVER NAME` and `dig +tcp @SERVER NAME` on the gateway's host.",
         "`/api/v1/upstreams`: which server was asked last.",
     ],
@@ -42,6 +44,7 @@ pub(super) const STALE: Guide = Guide {
         "The zone's servers fail since hours.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what the configured resolver and the system's say now.",
         "`/api/v1/upstreams`: since when, and what the answers are.",
         "`dig NAME`, and `dig +trace NAME` to see which zone fails.",
     ],
@@ -58,6 +61,7 @@ pub(super) const STALE_TIMEOUT: Guide = Guide {
         "The gateway's host lost its network.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what the configured resolver and the system's say now.",
         "`dig @SERVER NAME` for each server.",
         "What changed in the firewall, at the time at which the name became stale.",
     ],
@@ -75,6 +79,7 @@ pub(super) const PROHIBITED: Guide = Guide {
         "The zone was changed by somebody who should not have.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: which addresses are taken out of the answer.",
         "`dig NAME` against `/etc/hosts`: who gives this address?",
         "Who changed the zone, and when.",
     ],
