@@ -20,6 +20,7 @@ pub mod admission;
 pub mod balance;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod fault;
 pub mod health;
 pub mod listener;

@@ -9,6 +9,7 @@ mod access;
 mod advice;
 mod cases;
 mod change;
+mod doctor;
 mod gate;
 mod groups;
 mod live;

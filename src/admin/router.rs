@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
@@ -16,12 +16,12 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::{reload, telemetry::Telemetry};
+use crate::{reload, snapshot::Snapshot, telemetry::Telemetry};
 
 use super::{
     Source, Token, cases,
     change::{self, MAX_CONFIG_BYTES},
-    gate,
+    doctor, gate,
     origin::Hosts,
     pages, scrape,
     sessions::Sessions,
@@ -42,6 +42,8 @@ pub struct Admin {
     pub(super) stop: CancellationToken,
     pub(super) reload: Option<reload::Handle>,
     pub(super) upgrades: Option<UpgradeAsks>,
+    pub(super) patient: Option<Arc<ArcSwap<Snapshot>>>,
+    pub(super) doctors: Semaphore,
     pub(super) sessions: Sessions,
     streams: Arc<Semaphore>,
 }
@@ -65,6 +67,8 @@ impl Admin {
             stop,
             reload: None,
             upgrades: None,
+            patient: None,
+            doctors: Semaphore::new(1),
             sessions: Sessions::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         }
@@ -83,6 +87,13 @@ impl Admin {
     #[must_use]
     pub fn upgrading(mut self, asks: Option<UpgradeAsks>) -> Self {
         self.upgrades = asks;
+        self
+    }
+
+    /// The road to the upstreams of what is in force may be looked at. Without it none can.
+    #[must_use]
+    pub fn examining(mut self, patient: Arc<ArcSwap<Snapshot>>) -> Self {
+        self.patient = Some(patient);
         self
     }
 
@@ -118,6 +129,7 @@ impl std::fmt::Debug for Admin {
 /// | `/api/v1/config/diff` | what changes between two of them |
 /// | `POST /api/v1/config/rollback` | puts one of them into force again |
 /// | `POST /api/v1/upgrade` | a newer binary takes over; answers when it has, or why not |
+/// | `POST /api/v1/doctor` | looks at the road to upstreams, step by step; one at a time |
 /// | `/api/v1/upstreams` | upstreams, their endpoints and why each is in or out |
 /// | `/api/v1/limits` | rate limits and their fill |
 /// | `/api/v1/routes` | routes |
@@ -140,6 +152,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/config/diff", get(change::diff))
         .route("/api/v1/config/rollback", post(change::rollback))
         .route("/api/v1/upgrade", post(upgrade::upgrade))
+        .route("/api/v1/doctor", post(doctor::doctor))
         .route("/api/v1/upstreams", get(upstreams))
         .route("/api/v1/limits", get(limits))
         .route("/api/v1/routes", get(routes))

@@ -48,8 +48,8 @@ pub use memory::{FORGOTTEN, NamedBelief, Remembered};
 pub use moment::Moment;
 pub use permit::Permit;
 pub use pressure::{
-    HOLD, LOG_ONE_IN, Level, Machine, Pressure, Readings, Signal, Signals, Step, SystemSignals,
-    watch,
+    HOLD, LOG_ONE_IN, Level, Limits, Machine, Pressure, Readings, Signal, Signals, Step,
+    SystemSignals, watch,
 };
 pub use rate::{Charge, RateLimit, RateSubject, RateView, charge, tenant_of};
 pub use recommend::{

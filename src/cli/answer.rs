@@ -79,7 +79,7 @@ pub(super) fn shown(told: Option<Result<String, Unknown>>, complaint: &str) -> E
     ExitCode::FAILURE
 }
 
-fn body_of(reply: Reply) -> Result<Bytes, Unknown> {
+pub(super) fn body_of(reply: Reply) -> Result<Bytes, Unknown> {
     if reply.status == StatusCode::OK {
         return Ok(reply.body);
     }

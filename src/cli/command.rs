@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{check, config, demo, explain, healthcheck, recommend, run, schema, upgrade};
+use super::{check, config, demo, doctor, explain, healthcheck, recommend, run, schema, upgrade};
 
 /// A load-shedding edge gateway: admits what its upstreams can finish, refuses the rest early, and explains
 /// every failure.
@@ -34,6 +34,10 @@ enum Verb {
     Config(config::ConfigArgs),
     /// Print what a kind of fault means, why it usually happens, where to look and what prevents the next.
     Explain(explain::ExplainArgs),
+    /// Look at the road to upstreams from where the gateway stands, step by step: name, way, connection, TLS, answer, rest;
+    /// and at the machine. Through a running gateway, or from this process where none runs. Ends with 0 where nothing is
+    /// bad, 1 where something is, 2 where there is no such target.
+    Doctor(doctor::DoctorArgs),
     /// Let a newer binary take over from a running gateway without refusing a connection, and wait until it has.
     Upgrade(upgrade::UpgradeArgs),
 }
@@ -64,6 +68,7 @@ pub fn main() -> ExitCode {
         Verb::Recommend(args) => recommend::run(&args),
         Verb::Config(args) => config::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
         Verb::Upgrade(args) => upgrade::run(&args),
     }
 }

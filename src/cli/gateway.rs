@@ -235,12 +235,14 @@ fn pages(
     streams: &CancellationToken,
     upgrades: Option<UpgradeAsks>,
 ) -> Box<dyn Fn(SocketAddr, Option<Token>) -> Admin + Send + Sync> {
+    let patient = Arc::clone(&live.snapshot);
     let (live, telemetry) = (Arc::new(live), Arc::clone(telemetry));
     let (handle, streams) = (handle.clone(), streams.clone());
     Box::new(move |address, token| {
         let (live, telemetry) = (Arc::clone(&live), Arc::clone(&telemetry));
         Admin::new(live, telemetry, address.ip(), token, streams.clone())
             .changing(handle.clone())
+            .examining(Arc::clone(&patient))
             .upgrading(upgrades.clone())
     })
 }

@@ -3,7 +3,7 @@
 use std::{
     fmt, fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -90,6 +90,16 @@ pub(super) enum AskError {
 // === impl CallerArgs ===
 
 impl CallerArgs {
+    /// Whether it is said whom to ask, other than by the config file.
+    pub(super) const fn is_named(&self) -> bool {
+        self.admin.admin.is_some() || self.token_file.is_some()
+    }
+
+    /// The config file.
+    pub(super) fn config(&self) -> &Path {
+        &self.admin.config
+    }
+
     /// Asks `method path`, and waits for the whole answer on a runtime of its own; `None` where the config file cannot
     /// say whom to ask, which was told.
     pub(super) fn ask(

@@ -5,6 +5,7 @@ mod check;
 mod command;
 mod config;
 pub mod demo;
+mod doctor;
 mod explain;
 pub mod gateway;
 mod healthcheck;

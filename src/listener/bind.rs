@@ -9,7 +9,7 @@ use super::Inherited;
 use crate::names::ListenerName;
 
 /// How many connections the kernel keeps for us before they are accepted. It caps this at `somaxconn`.
-pub(super) const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 
 /// A socket that listens; nothing accepts from it yet.
 #[derive(Debug)]

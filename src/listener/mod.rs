@@ -39,12 +39,12 @@ mod streams;
 mod tls;
 mod wire;
 
-pub use bind::{BindError, Bound};
+pub use bind::{BACKLOG, BindError, Bound};
 pub use inherited::{Inherited, NotWanted, Unwanted};
 pub use leave::{Backlog, Pace};
 pub use server::{Listener, Wiring};
 pub use set::{Certificates, Change, Fresh, Listeners, Seen};
-pub use shared::Refused;
+pub use shared::{Refused, most_of};
 pub use strain::Strain;
 
 #[cfg(test)]

@@ -200,7 +200,10 @@ impl Terms {
     }
 }
 
-fn most_of(plan: &ListenerPlan) -> usize {
+/// The most connections at a time of the listener of `plan`, by the descriptor limit of this process where the plan says
+/// nothing.
+#[must_use]
+pub fn most_of(plan: &ListenerPlan) -> usize {
     plan.max_connections.map_or_else(
         || most_connections(getrlimit(Resource::Nofile).current),
         std::num::NonZeroUsize::get,

@@ -1,7 +1,8 @@
 //! The loop of lookups of one name.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -99,15 +100,45 @@ pub async fn follow(
     }
 }
 
-async fn look_up(followed: Followed<'_>, resolver: &Resolver) -> Result<Heard, Why> {
-    let allow = &followed.plan.allow_addresses;
-    let (result, refused) = match followed.records {
-        Records::Addresses => match resolver.lookup(followed.name).await {
-            Ok(found) => Heard::allowed(found, followed.name, allow),
+/// What a name says when it is asked once, as [`follow`] asks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// Its hosts, and the least TTL on the way; or how the lookup failed.
+    pub said: Result<(Vec<Host>, Duration), Why>,
+    /// The addresses that it says and may not have.
+    pub refused: Vec<IpAddr>,
+}
+
+/// Asks a name once, and follows it no further. Addresses in `allow` may be anywhere.
+///
+/// # Cancel safety
+/// Dropping the future drops its questions.
+pub async fn ask_once(resolver: &Resolver, name: &str, records: Records, allow: &[IpNet]) -> Once {
+    let (heard, refused) = hear(resolver, name, records, allow).await;
+    Once {
+        said: heard.map(|heard| (heard.hosts, heard.ttl)),
+        refused,
+    }
+}
+
+async fn hear(
+    resolver: &Resolver,
+    name: &str,
+    records: Records,
+    allow: &[IpNet],
+) -> (Result<Heard, Why>, Vec<IpAddr>) {
+    match records {
+        Records::Addresses => match resolver.lookup(name).await {
+            Ok(found) => Heard::allowed(found, name, allow),
             Err(why) => (Err(why), Vec::new()),
         },
-        Records::Services => services::look_up(resolver, followed.name, allow).await,
-    };
+        Records::Services => services::look_up(resolver, name, allow).await,
+    }
+}
+
+async fn look_up(followed: Followed<'_>, resolver: &Resolver) -> Result<Heard, Why> {
+    let allow = &followed.plan.allow_addresses;
+    let (result, refused) = hear(resolver, followed.name, followed.records, allow).await;
     if !refused.is_empty() {
         NameEvent::Refused(&refused).emit(followed.name, followed.handles);
     }

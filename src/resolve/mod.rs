@@ -27,7 +27,7 @@ mod services;
 mod system;
 
 pub use answer::{Answer, AnswerState, Why};
-pub use follow::{Followed, Records, Standing, follow};
+pub use follow::{Followed, Once, Records, Standing, ask_once, follow};
 pub use held::MAX_ADDRESSES;
 pub use host::{Host, Service};
 pub use reading::{Family, Found};

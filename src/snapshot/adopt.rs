@@ -164,6 +164,7 @@ impl Ground {
             pages: Pages::new(&loaded.plan.errors, &loaded.files),
             certificates: loaded.files.certificates.clone(),
             troubles: loaded.files.troubles.clone(),
+            name_servers: loaded.files.name_servers.clone(),
             upstreams,
         };
         self.endpoints.retire(&snapshot.endpoints().collect(), now);

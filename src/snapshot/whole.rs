@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub certificates: Vec<CertificateFacts>,
     /// Files that the config names and that are wrong, while what they held before stays in force.
     pub troubles: Vec<Trouble>,
+    /// How name servers over TLS are checked, where the config has any.
+    pub name_servers: Option<Arc<rustls::ClientConfig>>,
     /// Ordered by name: a [`Target`] holds an index into it.
     pub upstreams: Vec<Arc<UpstreamLive>>,
 }

@@ -14,7 +14,7 @@ use httpdate::fmt_http_date;
 use rustix::io::Errno;
 use rustls::{AlertDescription, CertificateError, Error as TlsError, pki_types::UnixTime};
 
-use super::socket;
+use super::{Flaw, NoConnection, socket};
 use crate::{
     fault::{Fault, Kind, Stage},
     health::{CheckFailure, Outcome},
@@ -53,6 +53,62 @@ pub(super) fn connect(error: &io::Error, address: SocketAddr) -> Fault {
     Fault::new(kind)
         .at(Stage::Connect)
         .detail(error.to_string())
+}
+
+/// The same as [`connect`], for whoever wants to know more and has sent nothing.
+pub(super) fn no_connection(error: &io::Error) -> NoConnection {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => NoConnection::NoDescriptor,
+        Some(Errno::ADDRNOTAVAIL) => NoConnection::NoPort,
+        _ => match error.kind() {
+            io::ErrorKind::ConnectionRefused => NoConnection::Refused,
+            io::ErrorKind::HostUnreachable => NoConnection::HostUnreachable,
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+                NoConnection::NetUnreachable
+            }
+            io::ErrorKind::PermissionDenied => NoConnection::Prohibited,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+                NoConnection::Reset
+            }
+            io::ErrorKind::TimedOut => NoConnection::Filtered,
+            _ => NoConnection::Other(error.to_string().into()),
+        },
+    }
+}
+
+/// What the TLS handshake failed by, and what there is to say about it.
+pub(super) fn flaw(error: &io::Error) -> (Flaw, String) {
+    let Some(tls) = tls_in(error) else {
+        let flaw = match error.kind() {
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => Flaw::Closed,
+            io::ErrorKind::TimedOut => Flaw::Timeout,
+            _ => Flaw::Protocol,
+        };
+        return (flaw, error.to_string());
+    };
+    let flaw = match tls {
+        TlsError::InvalidCertificate(why) => match why {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Flaw::Name
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Flaw::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Flaw::NotYet
+            }
+            CertificateError::UnknownIssuer => Flaw::Issuer,
+            _ => Flaw::Certificate,
+        },
+        TlsError::NoCertificatesPresented => Flaw::Certificate,
+        TlsError::AlertReceived(_) => Flaw::Alert,
+        _ => Flaw::Protocol,
+    };
+    let detail = match tls {
+        TlsError::InvalidCertificate(why) => certificate(why),
+        other => other.to_string(),
+    };
+    (flaw, detail)
 }
 
 /// The TLS handshake failed.
@@ -403,6 +459,27 @@ mod tests {
             assert_eq!(outcome(kind), Outcome::Ignored);
             assert!(matches!(check_failure(&fault), CheckFailure::Own(_)));
         }
+    }
+
+    #[test]
+    fn a_host_and_a_network_without_a_way_are_told_apart_for_who_looks() {
+        for (errno, why) in [
+            (Errno::CONNREFUSED, NoConnection::Refused),
+            (Errno::HOSTUNREACH, NoConnection::HostUnreachable),
+            (Errno::NETUNREACH, NoConnection::NetUnreachable),
+            (Errno::NETDOWN, NoConnection::NetUnreachable),
+            (Errno::ACCESS, NoConnection::Prohibited),
+            (Errno::PERM, NoConnection::Prohibited),
+            (Errno::CONNRESET, NoConnection::Reset),
+            (Errno::TIMEDOUT, NoConnection::Filtered),
+            (Errno::ADDRNOTAVAIL, NoConnection::NoPort),
+            (Errno::MFILE, NoConnection::NoDescriptor),
+        ] {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!(no_connection(&error), why);
+        }
+        let odd = io::Error::from_raw_os_error(Errno::INVAL.raw_os_error());
+        assert!(matches!(no_connection(&odd), NoConnection::Other(_)));
     }
 
     #[test]

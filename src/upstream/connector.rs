@@ -34,7 +34,7 @@ const AGE_JITTER: f64 = 0.1;
 pub struct Connector {
     pub(super) protocol: UpstreamProtocol,
     tls: Option<Tls>,
-    connect_timeout: Duration,
+    pub(super) connect_timeout: Duration,
     pub(super) first_byte_timeout: Duration,
     pub(super) idle_timeout: Duration,
     max_connection_age: Duration,
@@ -132,6 +132,12 @@ impl Connector {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// How TLS to `seat` is spoken, and whom it is to prove; `None` where the text is plain.
+    pub(super) fn tls_to(&self, seat: &Seat) -> Option<(Arc<ClientConfig>, ServerName<'static>)> {
+        let tls = self.tls.as_ref()?;
+        Some((Arc::clone(&tls.config), tls.name_for(seat).clone()))
     }
 
     /// What a connection to `seat` must have been made for.

@@ -5,6 +5,8 @@
 //! twice; whether to try again is decided above. The answer's body is a [`ReplyBody`], which gives the
 //! connection back when it ends well.
 //!
+//! [`Steps`] takes the same road one step at a time, to tell where it ends.
+//!
 //! `classify.rs` is the one place that opens the errors of sockets, TLS and HTTP. [`EndpointProbe`] is the active
 //! check of the `health` room.
 
@@ -17,6 +19,7 @@ mod probe;
 mod reply;
 mod socket;
 mod speak;
+mod steps;
 mod target;
 mod told;
 mod wire;
@@ -25,8 +28,9 @@ pub use attempt::{AttemptError, Progress, Sent, send};
 pub use classify::outcome as outcome_of;
 pub use connector::{Connector, NamedFiles};
 pub use line::Reuse;
-pub use probe::EndpointProbe;
+pub use probe::{EndpointProbe, Looked, Rest};
 pub use reply::ReplyBody;
+pub use steps::{Connected, Flaw, NoConnection, NotSecured, Secured, Steps};
 pub use told::{Blame, Judge};
 
 #[cfg(test)]

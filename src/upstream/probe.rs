@@ -6,8 +6,9 @@
 
 mod answer;
 mod grpc;
+mod look;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{
     HeaderValue, Method, Request, Response, Uri,
@@ -15,7 +16,9 @@ use http::{
     uri::Authority,
 };
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
+pub use self::look::{Looked, Rest};
 use super::{
     classify::{self, Answer},
     connector::{Connector, Speech},
@@ -47,8 +50,9 @@ pub struct EndpointProbe {
 /// An answer whose body may still come, and the connection that brings it.
 struct Exchanged {
     response: Response<Incoming>,
-    #[expect(dead_code, reason = "held for its drop")]
     connection: Hold,
+    /// From the request's going out to the answer's head.
+    took: Duration,
 }
 
 /// What is spoken.
@@ -88,17 +92,38 @@ impl EndpointProbe {
         opened.await.map(|_| Passed::Whole)
     }
 
-    async fn http(&self, plan: &HttpCheckPlan) -> Result<Passed, CheckFailure> {
+    /// Asks what the plan asks.
+    async fn ask(&self, check: &CheckPlan) -> Result<Exchanged, Fault> {
+        match check {
+            CheckPlan::Connect => self.http(&HttpCheckPlan::of_root()).await,
+            CheckPlan::Http(plan) => self.http(plan).await,
+            CheckPlan::Grpc(plan) => self.grpc(plan).await,
+        }
+    }
+
+    /// Whether the answer passes.
+    async fn judge(
+        &self,
+        response: Response<Incoming>,
+        check: &CheckPlan,
+    ) -> Result<Passed, CheckFailure> {
+        let degraded = self.plan.degraded.as_ref();
+        match check {
+            CheckPlan::Connect => answer::http(response, &HttpCheckPlan::of_root(), degraded).await,
+            CheckPlan::Http(plan) => answer::http(response, plan, degraded).await,
+            CheckPlan::Grpc(_) => answer::grpc(response, degraded).await,
+        }
+    }
+
+    async fn http(&self, plan: &HttpCheckPlan) -> Result<Exchanged, Fault> {
         let mut request = Request::new(SendBody::Empty);
         *request.method_mut() = plan.method.method();
         *request.uri_mut() = Uri::from(plan.path.clone());
         self.fill(&mut request, &plan.ask);
-        let exchanged = self.exchange(request, Over::Same).await;
-        let exchanged = exchanged.map_err(|fault| classify::check_failure(&fault))?;
-        answer::http(exchanged.response, plan, self.plan.degraded.as_ref()).await
+        self.exchange(request, Over::Same).await
     }
 
-    async fn grpc(&self, plan: &GrpcCheckPlan) -> Result<Passed, CheckFailure> {
+    async fn grpc(&self, plan: &GrpcCheckPlan) -> Result<Exchanged, Fault> {
         let mut request = Request::new(SendBody::Full(grpc::request(&plan.service)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from_static(grpc::CHECK);
@@ -106,9 +131,7 @@ impl EndpointProbe {
             .headers_mut()
             .extend(grpc::headers(self.plan.timeout));
         self.fill(&mut request, &plan.ask);
-        let exchanged = self.exchange(request, Over::Http2).await;
-        let exchanged = exchanged.map_err(|fault| classify::check_failure(&fault))?;
-        answer::grpc(exchanged.response, self.plan.degraded.as_ref()).await
+        self.exchange(request, Over::Http2).await
     }
 
     fn fill(&self, request: &mut Request<SendBody>, ask: &AskPlan) {
@@ -138,6 +161,7 @@ impl EndpointProbe {
             }
             Over::Http2 => true,
         };
+        let began = Instant::now();
         let (exchanged, connection) = if http2 {
             let shared = speak::http2(connector, lane, wire, drivers).await?;
             target::for_http2(&mut request, connector.scheme(), &self.seat)?;
@@ -154,6 +178,7 @@ impl EndpointProbe {
             .map(|response| Exchanged {
                 response,
                 connection,
+                took: began.elapsed(),
             })
             .map_err(|error| classify::exchange(error.error(), Answer::Unknown))
     }
@@ -168,8 +193,11 @@ impl Probe for EndpointProbe {
                 let connected = self.connect().await;
                 connected.map_err(|fault| classify::check_failure(&fault))
             }
-            CheckPlan::Http(plan) => self.http(plan).await,
-            CheckPlan::Grpc(plan) => self.grpc(plan).await,
+            check => {
+                let exchanged = self.ask(check).await;
+                let exchanged = exchanged.map_err(|fault| classify::check_failure(&fault))?;
+                self.judge(exchanged.response, check).await
+            }
         }
     }
 }

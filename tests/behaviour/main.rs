@@ -19,6 +19,7 @@ mod adoption;
 mod certificates;
 mod change;
 mod checks;
+mod doctor;
 mod drain;
 mod ejection;
 mod explain;

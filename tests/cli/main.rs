@@ -403,6 +403,96 @@ fn a_request_that_failed_is_explained_by_its_id_as_the_last_and_by_its_route() {
 }
 
 #[test]
+fn the_doctor_ends_by_the_worst_that_it_finds() {
+    let gateway = Running::start();
+    let refused = gateway.asked(&["doctor", "app", "--idle", "0s"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let told = text(&refused.stdout);
+    for line in [
+        "upstream app\n  127.0.0.1:9\n",
+        "    ok   way          this machine itself\n",
+        "    bad  connect      refused: ",
+        "1 well, 1 bad in ",
+    ] {
+        assert!(told.contains(line), "{line} is not in\n{told}");
+    }
+    assert!(!told.contains('\u{1b}'), "{told}");
+    let itself = gateway.asked(&["doctor", "hello"]);
+    assert_eq!(itself.status.code(), Some(0), "{itself:?}");
+    assert!(text(&itself.stdout).contains("route hello answers by itself"));
+    let nobody = gateway.asked(&["doctor", "nobody"]);
+    assert_eq!(nobody.status.code(), Some(2), "{nobody:?}");
+    assert!(text(&nobody.stderr).contains("there is no route and no upstream `nobody`"));
+    let wrong = gateway.asked(&["doctor", "--idle", "2m"]);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+}
+
+#[test]
+fn the_doctor_looks_at_everything_and_the_machine_where_nothing_is_named() {
+    let gateway = Running::start();
+    let output = gateway.asked(&["doctor", "--idle", "0s", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&report["mark"], &report["target"]),
+        (&"bad".into(), &serde_json::Value::Null)
+    );
+    let sections = report["sections"].as_array().unwrap();
+    assert_eq!(sections[0]["upstream"], "app");
+    assert_eq!(sections[0]["findings"][1]["code"], "refused", "{report}");
+    assert_eq!(sections[1]["about"], "machine");
+    assert_eq!(sections[1]["findings"][0]["stage"], "descriptors");
+}
+
+#[test]
+fn the_doctor_looks_alone_where_no_gateway_runs() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = listener.local_addr().unwrap();
+    drop(listener);
+    let config = VALID.replacen("127.0.0.1:0", &admin.to_string(), 1);
+    let (folder, _) = folder(&config);
+    for words in [&["doctor", "hello"][..], &["doctor", "hello", "--alone"]] {
+        let output = tidegate(folder.path(), words);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(text(&output.stdout).contains("route hello answers by itself"));
+        let said = text(&output.stderr).contains("no gateway answers");
+        assert_eq!(said, words.len() == 2, "{output:?}");
+    }
+    for (words, code) in [
+        (&["doctor", "app", "--idle", "0s", "--json"][..], 1),
+        (&["doctor", "nobody"], 2),
+        (&["doctor", "--config", "missing.toml"], 1),
+    ] {
+        let output = tidegate(folder.path(), words);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {output:?}");
+    }
+    // Who says which gateway is not answered by another process.
+    let url = format!("http://{admin}");
+    let output = tidegate(folder.path(), &["doctor", "hello", "--admin", &url]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(text(&output.stdout), "");
+}
+
+#[test]
+fn check_goes_the_road_only_where_it_is_to() {
+    let (folder, _) = folder(VALID);
+    let output = tidegate(folder.path(), &["check", "--live", "tidegate.toml"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = text(&output.stdout);
+    assert!(told.starts_with("tidegate.toml is valid\n"), "{told}");
+    assert!(told.contains("bad  connect      refused: "), "{told}");
+    assert!(!told.contains("\nmachine\n"), "{told}");
+    let well = VALID.replace("[[routes]]\nname = \"app\"\nupstream = \"app\"\n", "");
+    let well = well.replace(
+        "[upstreams.app]\nendpoints = [{ address = \"127.0.0.1:9\" }]\n",
+        "",
+    );
+    std::fs::write(folder.path().join("well.toml"), well).unwrap();
+    let output = tidegate(folder.path(), &["check", "--live", "well.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
 fn a_kind_of_fault_is_explained_without_a_gateway() {
     let (folder, _) = folder(VALID);
     let output = tidegate(folder.path(), &["explain", "--kind", "queue_full"]);

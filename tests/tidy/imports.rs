@@ -75,6 +75,22 @@ const ROOMS: &[Row] = &[
         &["names", "fault", "telemetry", "config", "snapshot", "proxy"],
     ),
     (
+        "doctor",
+        &[
+            "names",
+            "telemetry",
+            "config",
+            "route",
+            "admission",
+            "health",
+            "resolve",
+            "pool",
+            "upstream",
+            "snapshot",
+            "listener",
+        ],
+    ),
+    (
         "admin",
         &[
             "names",
@@ -86,6 +102,7 @@ const ROOMS: &[Row] = &[
             "pool",
             "snapshot",
             "reload",
+            "doctor",
         ],
     ),
     (
@@ -108,6 +125,7 @@ const ROOMS: &[Row] = &[
             "proxy",
             "reload",
             "listener",
+            "doctor",
             "admin",
         ],
     ),

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{none, source::Source, tree};
 
 /// Files and folders that decide and do nothing else.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "src/route",
     "src/balance",
     "src/admission/concurrency",
@@ -13,6 +13,7 @@ const PURE: [&str; 13] = [
     "src/admission/pressure/machine.rs",
     "src/admission/recommend",
     "src/config/diff",
+    "src/doctor/judge",
     "src/health/compare.rs",
     "src/health/machine.rs",
     "src/health/sentence.rs",

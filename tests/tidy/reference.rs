@@ -98,6 +98,11 @@ const ADMIN: &[(&str, &str, &str)] = &[
         "Requests that ended badly, the newest first, each with a verdict: `cause` (of the eight), `finer`, `subject` and `confidence` (`certain`, `likely`, `unknown`), the `evidence` and the `next` steps; what else is possible (`also_possible`), and what else went wrong at that time (`beside`). `route`, `upstream`, `kind`, `since` (seconds) and `most` (50, at most 500) choose. Up to 8,192 requests and 8 MiB are kept: all that fail until it is full, then a sample that is fair to each kind of each route; and some good ones.",
     ),
     (
+        "POST",
+        "/api/v1/doctor",
+        "Looks at the road to all upstreams and at the machine, or with `target` to those of a route, an upstream or a URL: name, way, connection, TLS, answer, rest. `idle_ms` (2000, at most 60000) is how long a connection is left alone, `machine=true` adds the machine to a target. One at a time, 90 s at most.",
+    ),
+    (
         "GET",
         "/api/v1/requests/{id}",
         "One request that is kept, by the id that its client got, with the same.",

@@ -97,6 +97,22 @@ impl Folders {
             .reduce(f64::max)
     }
 
+    /// The least memory that any of the chain allows, in bytes; `None` where none has a limit.
+    pub(super) fn memory_limit(&self) -> Option<u64> {
+        let folders = self.chain.iter();
+        folders
+            .filter_map(|folder| self.version.memory_limit(folder))
+            .min()
+    }
+
+    /// The least processor time that any of the chain allows, in processors; `None` where none has a limit.
+    pub(super) fn processors(&self) -> Option<f64> {
+        let folders = self.chain.iter();
+        folders
+            .filter_map(|folder| self.version.processors(folder))
+            .reduce(f64::min)
+    }
+
     /// Where throttling is counted, for each of the chain.
     pub(super) fn throttling(&self) -> Vec<Throttling> {
         let stats = self.chain.iter().map(|folder| folder.join("cpu.stat"));
@@ -126,22 +142,39 @@ impl Version {
     /// Memory in use as a share of the limit. What the kernel can drop at once, file pages not used lately, does
     /// not count: so the kubelet takes it too.
     fn memory(self, folder: &Path) -> Option<f64> {
-        let (limit, usage, droppable) = match self {
-            Self::One => (
-                "memory.limit_in_bytes",
-                "memory.usage_in_bytes",
-                "total_inactive_file",
-            ),
-            Self::Two => ("memory.max", "memory.current", "inactive_file"),
+        let (usage, droppable) = match self {
+            Self::One => ("memory.usage_in_bytes", "total_inactive_file"),
+            Self::Two => ("memory.current", "inactive_file"),
         };
-        let limit: u64 = files::number(&folder.join(limit))?;
-        if limit == 0 || limit >= LARGEST_LIMIT {
-            return None;
-        }
+        let limit = self.memory_limit(folder)?;
         let usage: u64 = files::number(&folder.join(usage))?;
         let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
         let droppable = files::field(&stat, droppable).unwrap_or(0);
         Some(usage.saturating_sub(droppable) as f64 / limit as f64)
+    }
+
+    fn memory_limit(self, folder: &Path) -> Option<u64> {
+        let limit = folder.join(match self {
+            Self::One => "memory.limit_in_bytes",
+            Self::Two => "memory.max",
+        });
+        files::number(&limit).filter(|limit| (1..LARGEST_LIMIT).contains(limit))
+    }
+
+    /// Processor time over the time it is given for.
+    fn processors(self, folder: &Path) -> Option<f64> {
+        let (quota, period): (f64, f64) = match self {
+            Self::One => (
+                files::number(&folder.join("cpu.cfs_quota_us"))?,
+                files::number(&folder.join("cpu.cfs_period_us"))?,
+            ),
+            Self::Two => {
+                let text = fs::read_to_string(folder.join("cpu.max")).ok()?;
+                let (quota, period) = text.trim().split_once(' ')?;
+                (quota.parse().ok()?, period.parse().ok()?)
+            }
+        };
+        (quota > 0.0 && period > 0.0).then(|| quota / period) // -1: no limit
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::sync::watch::{Receiver, Sender, channel};
 pub use level::{LOG_ONE_IN, Level};
 pub use machine::{HOLD, Machine, Step};
 pub use readings::{Readings, Signal};
-pub use signals::{Signals, SystemSignals};
+pub use signals::{Limits, Signals, SystemSignals};
 pub use watch::watch;
 
 use crate::{config::PressurePlan, names::Priority};

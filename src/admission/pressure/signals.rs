@@ -31,8 +31,20 @@ pub struct SystemSignals {
     proc: PathBuf,
     memory: Folders,
     unified: Folders,
+    cpu: Folders,
     throttling: Vec<Throttling>,
     descriptors: Option<u64>,
+}
+
+/// What this process may take of the machine; `None`: nobody says how much.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    /// Memory, in bytes, by its cgroup.
+    pub memory: Option<u64>,
+    /// Processor time, in processors, by its cgroup.
+    pub processors: Option<f64>,
+    /// Descriptors that may be open.
+    pub descriptors: Option<u64>,
 }
 
 // === impl SystemSignals ===
@@ -49,12 +61,24 @@ impl SystemSignals {
     #[must_use]
     pub fn below(proc: &Path, cgroups: &Path, descriptors: Option<u64>) -> Self {
         let lines = fs::read_to_string(proc.join("self/cgroup")).unwrap_or_default();
+        let cpu = Folders::of("cpu", &lines, cgroups);
         Self {
             proc: proc.to_owned(),
             memory: Folders::of("memory", &lines, cgroups),
             unified: Folders::unified(&lines, cgroups),
-            throttling: Folders::of("cpu", &lines, cgroups).throttling(),
+            throttling: cpu.throttling(),
+            cpu,
             descriptors,
+        }
+    }
+
+    /// What this process may take. Reads a few small files.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            memory: self.memory.memory_limit(),
+            processors: self.cpu.processors(),
+            descriptors: self.descriptors,
         }
     }
 

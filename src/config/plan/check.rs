@@ -117,6 +117,22 @@ impl HealthPlan {
     }
 }
 
+// === impl HttpCheckPlan ===
+
+impl HttpCheckPlan {
+    /// `GET /`, which passes with any answer.
+    #[must_use]
+    pub fn of_root() -> Self {
+        Self {
+            method: CheckMethod::Get,
+            path: PathAndQuery::from_static("/"),
+            ask: AskPlan::default(),
+            expected: StatusSet::of([(100, 999)]),
+            body: None,
+        }
+    }
+}
+
 // === impl CheckMethod ===
 
 impl CheckMethod {

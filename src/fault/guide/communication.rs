@@ -64,6 +64,7 @@ pub(super) const CLOSED: Guide = Guide {
         "The port speaks another protocol, such as TLS or HTTP/2.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM --idle 60s`: does the service close resting connections before we do?",
         "The service's log at that second.",
         "`timings_ms` in the access log: how long it had worked on it.",
         "`curl -v http://HOST:PORT/` from the gateway's host.",

@@ -10,6 +10,7 @@ pub(super) const NOT_FOUND: Guide = Guide {
         "Another name server is asked than the one that knows the name.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what the configured resolver and the system's say now.",
         "`dig NAME` on the gateway's host, and with @SERVER for each server of resolv.conf.",
         "`/api/v1/upstreams`: which name is asked for, letter by letter.",
     ],
@@ -60,12 +61,13 @@ pub(super) const NEVER: Guide = Guide {
         "Aliases that lead in a circle.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what the configured resolver and the system's say now.",
         "`/api/v1/upstreams`: what the last lookup said.",
         "`dig NAME` on the gateway's host, and with @SERVER for each server of resolv.conf.",
     ],
     prevent: &[
         "Write names in full, with a dot at the end.",
-        "`tidegate check` before a deployment, and the readiness page in the pipeline.",
+        "`tidegate check --live` before a deployment, and the readiness page in the pipeline.",
     ],
 };
 
@@ -76,6 +78,7 @@ pub(super) const NEVER_TIMEOUT: Guide = Guide {
         "The name servers in resolv.conf or `servers` are wrong or down.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what the configured resolver and the system's say now.",
         "`dig @SERVER NAME` and `dig +tcp @SERVER NAME` on the gateway's host.",
         "`/api/v1/upstreams`: which server was asked last.",
     ],
@@ -125,6 +128,7 @@ pub(super) const STALE: Guide = Guide {
         "The resolver was replaced by one that may not ask for this zone.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what the configured resolver and the system's say now.",
         "`/api/v1/upstreams`: since when, and what the answers are.",
         "`dig NAME`, and `dig +trace NAME` to see which zone fails.",
     ],
@@ -141,6 +145,7 @@ pub(super) const STALE_TIMEOUT: Guide = Guide {
         "The gateway's host lost its network.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what the configured resolver and the system's say now.",
         "`dig @SERVER NAME` for each server.",
         "What changed in the firewall, at the time at which the name became stale.",
     ],
@@ -158,6 +163,7 @@ pub(super) const PROHIBITED: Guide = Guide {
         "The zone was changed by somebody who should not have.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: which addresses are taken out of the answer.",
         "`dig NAME` against `/etc/hosts`: who gives this address?",
         "Who changed the zone, and when.",
     ],

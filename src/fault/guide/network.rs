@@ -10,6 +10,7 @@ pub(super) const REFUSED: Guide = Guide {
         "A firewall rule that rejects.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: is it one address, or all? What do both resolvers say of its name?",
         "`endpoint` in the access log: one of them, or all?",
         "`ss -ltn` on that host: is there a listener, and on which address?",
         "The service's log at that second: did it restart?",
@@ -47,6 +48,7 @@ pub(super) const NET: Guide = Guide {
         "A rule of this host's own firewall, or a network policy, forbids it.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: which address, and by which interface and router would packets go?",
         "`ip route get ADDRESS` on the gateway's host.",
         "Whether only IPv6 endpoints are hit.",
         "`traceroute ADDRESS`: which hop is the last?",
@@ -66,6 +68,7 @@ pub(super) const TIMEOUT: Guide = Guide {
         "The address belongs to nobody any more: a DNS change was missed.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: which address, and how many hops do packets come?",
         "`endpoint` in the access log: one, some, or all? All at the same second is a firewall or a route.",
         "`nc -vz HOST PORT` from the gateway's host and from another one.",
         "On the service's host `ss -ltn`: does Recv-Q stand at Send-Q?",
@@ -84,6 +87,7 @@ pub(super) const FAILED: Guide = Guide {
         "The service closes its socket while it stops.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: does it happen again, and at which address?",
         "The text of the error in the gateway's log, which names the system's error.",
         "`tcpdump` on the port: who sends the reset?",
     ],

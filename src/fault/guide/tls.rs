@@ -10,6 +10,7 @@ pub(super) const TIME: Guide = Guide {
         "Packets of full size are lost on the way (path MTU): the certificate does not come through.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: does the connection come about, and how much do packets carry?",
         "`openssl s_client -connect HOST:PORT` from the gateway's host: where does it stop?",
         "`ping -M do -s 1472 HOST`: does a full packet get through?",
     ],
@@ -27,6 +28,7 @@ pub(super) const PROTOCOL: Guide = Guide {
         "A device in between that answers in the service's name.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what is said in the handshake?",
         "`curl -v http://HOST:PORT/` from the gateway's host: does it answer in plain?",
         "`openssl s_client -connect HOST:PORT`: does it come to a certificate?",
     ],
@@ -41,6 +43,7 @@ pub(super) const MISMATCH: Guide = Guide {
         "A library that was built without elliptic curves.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: what is said in the handshake?",
         "`openssl s_client -connect HOST:PORT -tls1_2`: does it come to a certificate?",
         "`openssl s_client -connect HOST:PORT -alpn h2`: what does it agree on?",
     ],
@@ -58,6 +61,7 @@ pub(super) const NAME: Guide = Guide {
         "A wildcard that covers one label, where the name has two.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: which names does it show?",
         "The detail in the gateway's log: which name was expected, and which ones were shown.",
         "`openssl s_client -connect HOST:PORT -servername NAME`: which names does it show?",
     ],
@@ -72,6 +76,7 @@ pub(super) const EXPIRED: Guide = Guide {
         "The clock of this host is ahead.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: the last day of what each address shows.",
         "`openssl s_client -connect HOST:PORT -servername NAME`: until when is it valid?",
         "`date` on the gateway's host.",
         "Whether only some endpoints show the old one.",
@@ -101,6 +106,7 @@ pub(super) const UNKNOWN_ISSUER: Guide = Guide {
         "Somebody in between shows a certificate of their own.",
     ],
     look: &[
+        "`tidegate doctor UPSTREAM`: the chain as it is sent, and its issuer.",
         "`openssl s_client -connect HOST:PORT -servername NAME -showcerts`: who issued it, and is the chain whole?",
         "Whether the file of `ca` holds that issuer.",
     ],

@@ -177,3 +177,26 @@ fn this_machine_can_be_read() {
         assert!(value.is_finite() && value >= 0.0, "{signal:?} {value}");
     }
 }
+
+#[test]
+fn limits_of_both_versions_are_read_and_the_tightest_counts() {
+    let machine = Machine::new("0::/edge/gateway\n");
+    assert_eq!(machine.signals(Some(9)).limits().descriptors, Some(9));
+    for (folder, memory, cpu) in [
+        ("edge", "1000", "150000 100000"),
+        ("edge/gateway", "max", "max 100000"),
+    ] {
+        machine.write(&format!("cgroup/{folder}/memory.max"), memory);
+        machine.write(&format!("cgroup/{folder}/cpu.max"), cpu);
+    }
+    let limits = machine.signals(None).limits();
+    assert_eq!((limits.memory, limits.processors), (Some(1000), Some(1.5)));
+    let machine = Machine::new("9:cpu,cpuacct:/box\n4:memory:/box\n");
+    machine.write("cgroup/memory/box/memory.limit_in_bytes", "2000\n");
+    machine.write("cgroup/cpu/box/cpu.cfs_quota_us", "50000\n");
+    machine.write("cgroup/cpu/box/cpu.cfs_period_us", "100000\n");
+    let limits = machine.signals(None).limits();
+    assert_eq!((limits.memory, limits.processors), (Some(2000), Some(0.5)));
+    machine.write("cgroup/cpu/box/cpu.cfs_quota_us", "-1\n");
+    assert_eq!(machine.signals(None).limits().processors, None);
+}
