@@ -189,6 +189,7 @@ fn names(live: &UpstreamLive) -> Vec<NameView> {
             doubted: now.doubted,
             stale: now.stale,
             stale_seconds: seconds(now.stale_for),
+            stale_left_seconds: seconds(now.stale_left),
             unchanged_seconds: seconds(now.unchanged_for),
             next_lookup_seconds: seconds(now.next_lookup_in),
             in_force: now.in_force,

@@ -145,6 +145,8 @@ pub struct NameView {
     pub stale: bool,
     /// For how long that has been so.
     pub stale_seconds: Option<u64>,
+    /// How long until it has no addresses any more, if lookups go on failing.
+    pub stale_left_seconds: Option<u64>,
     /// For how long the addresses have been what they are.
     pub unchanged_seconds: Option<u64>,
     /// How long until it is asked for again.

@@ -5,6 +5,7 @@
 
 mod beside;
 mod disk;
+mod expiry;
 mod guard;
 mod handle;
 mod history;

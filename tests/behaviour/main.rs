@@ -21,6 +21,7 @@ mod change;
 mod checks;
 mod drain;
 mod ejection;
+mod events;
 mod explain;
 mod fallback;
 mod faults;

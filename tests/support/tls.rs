@@ -1,8 +1,14 @@
 //! Certificates of a test's own, and a client that speaks TLS.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd, generate_simple_self_signed};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
@@ -21,6 +27,20 @@ impl Certificate {
     pub fn new() -> Self {
         let made = generate_simple_self_signed(["test".to_owned()]);
         Self(made.expect("a certificate"))
+    }
+
+    /// One that ends so many days from now, or before now.
+    pub fn for_days(days: i64) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock");
+        let now = i64::try_from(now.as_secs()).expect("seconds");
+        let ends = u64::try_from(now + days * 86_400).expect("after 1970");
+        let mut params = CertificateParams::new(["test".to_owned()]).expect("parameters");
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(ends);
+        let signing_key = KeyPair::generate().expect("a key");
+        let cert = params.self_signed(&signing_key).expect("a certificate");
+        Self(CertifiedKey { cert, signing_key })
     }
 
     pub fn pem(&self) -> String {

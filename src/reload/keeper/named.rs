@@ -1,6 +1,8 @@
 //! The files that the config names: certificates, keys, authorities, the admin token. They change on their own, and
 //! each for itself: one that is wrong stays what it was, and the others go on.
 
+use std::time::SystemTime;
+
 use super::Keeper;
 use crate::telemetry::ConfigEvent;
 
@@ -32,6 +34,15 @@ impl Keeper {
         let events = self.telemetry.events();
         events.tell(ConfigEvent::FilesChanged { wrong });
         self.tell_troubles();
+        self.look_at_certificates();
+    }
+
+    /// Says which certificates in force end soon, or have.
+    pub(super) fn look_at_certificates(&mut self) {
+        let shown = &self.running.files.certificates;
+        for ends in self.expiry.look(shown, SystemTime::now()) {
+            self.telemetry.events().tell(ends);
+        }
     }
 
     /// Says which named files are wrong, while what they held before stays in force.
