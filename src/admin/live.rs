@@ -216,6 +216,10 @@ fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView 
         limit: lane.as_ref().and_then(|lane| lane.limit),
         in_flight: seat.in_flight,
         learned: lane.and_then(|lane| learned(&lane, live)),
+        certificate_ends: live
+            .seats
+            .get(index)
+            .and_then(|seat| seat.endpoint.certificate_ends()),
     }
 }
 

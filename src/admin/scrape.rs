@@ -95,6 +95,10 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
         if let Some(limit) = endpoint.limit {
             live.gauge(&catalog::CONCURRENCY_LIMIT, [name, &address], limit.into());
         }
+        if let Some(ends) = endpoint.certificate_ends {
+            let at = [name, &address];
+            live.gauge(&catalog::UPSTREAM_CERTIFICATE_EXPIRY, at, ends as f64);
+        }
         if let Some(beliefs) = &endpoint.learned {
             learned(live, name, &address, beliefs);
         }

@@ -186,6 +186,8 @@ pub struct EndpointView {
     pub in_flight: u32,
     /// What its concurrency limit was learned from; `None` where it is not learned.
     pub learned: Option<LearnedView>,
+    /// When the certificate ends that it showed last, in seconds since 1970.
+    pub certificate_ends: Option<i64>,
 }
 
 /// What the law of an endpoint believes.

@@ -2,64 +2,66 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    hash::Hash,
     time::{SystemTime, UNIX_EPOCH},
 };
-
-use crate::{config::CertificateFacts, names::ListenerName, telemetry::ConfigEvent};
 
 /// It is told so many days before.
 const DAYS: [u64; 5] = [1, 3, 7, 14, 30];
 const DAY: u64 = 86_400;
 
-/// Which certificate of which listener: until when it is valid tells one from its successor.
-type Shown = (ListenerName, PathBuf, i64);
+/// What was told of each certificate in force: the days before its end, 0 for the end itself. `Of` says whose it is; until
+/// when it is valid tells it from its successor.
+#[derive(Debug)]
+pub(super) struct Expiry<Of>(HashMap<(Of, i64), u64>);
 
-/// What was told of each certificate in force: the days before its end, 0 for the end itself.
-#[derive(Debug, Default)]
-pub(super) struct Expiry {
-    told: HashMap<Shown, u64>,
+/// A certificate ends soon, or has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ends<Of> {
+    pub(super) of: Of,
+    /// In seconds since 1970.
+    pub(super) at: u64,
+    /// How many whole days are left; `None`: it has ended.
+    pub(super) days: Option<u64>,
 }
 
 // === impl Expiry ===
 
-impl Expiry {
-    /// What is to be told of `certificates`, which are all that are in force: each step once. Others are forgotten.
+impl<Of: Clone + Eq + Hash> Expiry<Of> {
+    /// What is to be told of the certificates that are `shown`, with when each ends: each step once. They are all; others
+    /// are forgotten.
     pub(super) fn look(
         &mut self,
-        certificates: &[CertificateFacts],
+        shown: impl IntoIterator<Item = (Of, i64)>,
         now: SystemTime,
-    ) -> Vec<ConfigEvent> {
+    ) -> Vec<Ends<Of>> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let (mut told, mut events) = (HashMap::new(), Vec::new());
-        for facts in certificates {
-            let Some(not_after) = facts.not_after else {
-                continue;
-            };
-            let shown = (facts.listener.clone(), facts.certificate.clone(), not_after);
-            let before = self.told.get(&shown).copied();
-            let ends = u64::try_from(not_after).unwrap_or_default();
-            let left = ends.checked_sub(now).filter(|left| *left > 0);
+        let (mut told, mut ending) = (HashMap::new(), Vec::new());
+        for (of, not_after) in shown {
+            let at = u64::try_from(not_after).unwrap_or_default();
+            let left = at.checked_sub(now).filter(|left| *left > 0);
             let step = match left {
                 None => Some(0),
                 Some(left) => DAYS.into_iter().find(|days| left <= days * DAY),
             };
-            if let Some(step) = step
-                && before.is_none_or(|before| step < before)
-            {
-                events.push(ConfigEvent::CertificateExpires {
-                    listener: facts.listener.clone(),
-                    certificate: facts.certificate.display().to_string().into(),
-                    ends,
-                    days: left.map(|left| left / DAY),
-                });
+            let before = self.0.get(&(of.clone(), not_after)).copied();
+            if step.is_some_and(|step| before.is_none_or(|before| step < before)) {
+                let of = of.clone();
+                let days = left.map(|left| left / DAY);
+                ending.push(Ends { of, at, days });
             }
-            if let Some(step) = [step, before].into_iter().flatten().min() {
-                told.insert(shown, step);
+            if let Some(step) = step.into_iter().chain(before).min() {
+                told.insert((of, not_after), step);
             }
         }
-        self.told = told;
-        events
+        self.0 = told;
+        ending
+    }
+}
+
+impl<Of> Default for Expiry<Of> {
+    fn default() -> Self {
+        Self(HashMap::new())
     }
 }
 
@@ -69,66 +71,50 @@ mod tests {
 
     use super::*;
 
+    /// A moment so many days before day 1000.
     fn at(days: f64) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_000 * DAY).mul_f64(1.0 - days / 1_000.0)
+        UNIX_EPOCH + Duration::from_secs_f64((1000.0 - days) * 86_400.0)
     }
 
-    /// A certificate that ends on day 1000.
-    fn ends(listener: &str, after_days: i64) -> CertificateFacts {
-        CertificateFacts {
-            listener: listener.into(),
-            certificate: "a.pem".into(),
-            not_after: Some(after_days * 86_400),
-            stale: false,
-        }
+    fn ends(of: &'static str, day: i64) -> (&'static str, i64) {
+        (of, day * 86_400)
     }
 
-    fn days(events: &[ConfigEvent]) -> Vec<Option<u64>> {
-        let days = events.iter().map(|event| match event {
-            ConfigEvent::CertificateExpires { days, .. } => *days,
-            other => panic!("{other}"),
-        });
-        days.collect()
+    fn days(ending: &[Ends<&'static str>]) -> Vec<Option<u64>> {
+        ending.iter().map(|ends| ends.days).collect()
     }
 
     #[test]
     fn each_step_is_told_once_however_often_it_is_looked_at() {
         let mut expiry = Expiry::default();
-        let facts = [ends("web", 1000)];
         let mut told = Vec::new();
         for half_days in (-4..=80).rev() {
-            told.extend(days(&expiry.look(&facts, at(f64::from(half_days) / 2.0))));
+            let now = at(f64::from(half_days) / 2.0);
+            told.extend(days(&expiry.look([ends("web", 1000)], now)));
         }
         let steps = [Some(30), Some(14), Some(7), Some(3), Some(1), None];
         assert_eq!(told, steps);
     }
 
     #[test]
-    fn one_that_is_late_already_is_told_of_once_and_at_its_step() {
+    fn one_that_is_late_already_is_told_of_once_and_then_at_its_next_step() {
         let mut expiry = Expiry::default();
-        let facts = [ends("web", 1000), ends("other", 2000)];
-        assert_eq!(days(&expiry.look(&facts, at(5.5))), [Some(5)]);
-        assert_eq!(days(&expiry.look(&facts, at(5.0))), []);
-        assert_eq!(days(&expiry.look(&facts, at(0.5))), [Some(0)]);
+        let shown = [ends("web", 1000), ends("other", 2000)];
+        let first = expiry.look(shown, at(5.5));
+        assert_eq!(days(&first), [Some(5)]);
+        assert_eq!((first[0].of, first[0].at), ("web", 1000 * DAY));
+        assert_eq!(days(&expiry.look(shown, at(5.0))), []);
+        assert_eq!(days(&expiry.look(shown, at(0.5))), [Some(0)]);
     }
 
     #[test]
-    fn a_new_certificate_in_the_same_file_begins_anew_and_the_old_is_forgotten() {
+    fn another_certificate_of_the_same_begins_anew_and_the_old_is_forgotten() {
         let mut expiry = Expiry::default();
-        assert_eq!(expiry.look(&[ends("web", 1000)], at(2.0)).len(), 1);
-        assert_eq!(expiry.look(&[ends("web", 1010)], at(2.0)).len(), 1);
-        assert_eq!(expiry.told.len(), 1);
-        assert_eq!(expiry.look(&[ends("web", 1000)], at(2.0)).len(), 1);
-        assert_eq!(expiry.look(&[], at(2.0)), []);
-        assert!(expiry.told.is_empty());
-    }
-
-    #[test]
-    fn one_that_does_not_say_is_not_told_of() {
-        let forever = CertificateFacts {
-            not_after: None,
-            ..ends("web", 0)
-        };
-        assert_eq!(Expiry::default().look(&[forever], at(0.0)), []);
+        assert_eq!(expiry.look([ends("web", 1000)], at(2.0)).len(), 1);
+        assert_eq!(expiry.look([ends("web", 1010)], at(2.0)).len(), 1);
+        assert_eq!(expiry.0.len(), 1);
+        assert_eq!(expiry.look([ends("web", 1000)], at(2.0)).len(), 1);
+        assert_eq!(expiry.look([], at(2.0)), []);
+        assert!(expiry.0.is_empty());
     }
 }

@@ -38,6 +38,7 @@ use super::{
 };
 use crate::{
     config::{self, ConfigHash, Diagnostics, Diff, Files, Loaded},
+    names::{EndpointId, ListenerName},
     snapshot::{ConfigFacts, Ground, Snapshot},
     telemetry::{ConfigEvent, Telemetry},
 };
@@ -66,8 +67,10 @@ pub struct Keeper {
     traffic: Arc<Traffic>,
     /// What is watched since the last reload.
     probation: Option<Probation>,
-    /// What was told of the end of certificates.
-    expiry: Expiry,
+    /// What was told of the end of certificates of listeners, by their files.
+    expiry: Expiry<(ListenerName, PathBuf)>,
+    /// And of those that endpoints show.
+    expiry_there: Expiry<EndpointId>,
     /// What came into force and was not told yet.
     put: Option<ConfigEvent>,
     /// The config that was taken back last.
@@ -462,6 +465,7 @@ impl Ready {
             traffic: Arc::clone(&self.handle.traffic),
             probation: None,
             expiry: Expiry::default(),
+            expiry_there: Expiry::default(),
             put: None,
             doubted: None,
             seen: self.seen,

@@ -132,6 +132,8 @@ catalogue! {
         "Connections turned away: limit, proxy_protocol, tls, untrusted or protocol.";
     CERTIFICATE_EXPIRY = Gauge "tidegate_certificate_expiry_timestamp_seconds" ["listener", "certificate"]
         "When a certificate in force ends, in seconds since 1970; by its file.";
+    UPSTREAM_CERTIFICATE_EXPIRY = Gauge "tidegate_upstream_certificate_expiry_timestamp_seconds" ["upstream", "endpoint"]
+        "When the certificate ends that the endpoint showed last, in seconds since 1970.";
     CERTIFICATE_STALE = Gauge "tidegate_certificate_stale" ["listener", "certificate"]
         "1 while the files of a certificate are wrong or don't fit each other, and what they held before is in force.";
     CLIENT_TIMEOUTS = Counter "tidegate_client_timeouts_total" ["listener", "phase"]

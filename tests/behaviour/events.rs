@@ -213,6 +213,32 @@ async fn a_certificate_that_ends_soon_is_told_of_at_the_start_and_when_another_r
 }
 
 #[tokio::test]
+async fn a_certificate_of_an_upstream_that_ends_soon_is_told_of_at_the_next_look() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shown = Certificate::for_days(2);
+    shown.write(folder.path());
+    let address = shown.serve().await;
+    let text = |timeout: &str| {
+        format!(
+            "[upstreams.up]\nendpoints = [{{ address = \"{address}\" }}]\n\
+             tls = {{ server_name = \"test\", ca = \"cert.pem\" }}\n\
+             [[routes]]\nname = \"all\"\nupstream = \"up\"\ntimeout = \"{timeout}\"\n"
+        )
+    };
+    let gate = TestGateway::start_in(folder, &text("5s"));
+    assert_eq!(client::get(gate.web, "/").await.status, StatusCode::OK);
+    let series = format!(
+        "tidegate_upstream_certificate_expiry_timestamp_seconds{{upstream=\"up\",endpoint=\"{address}\"}}"
+    );
+    assert!(gate.metric(&series).await > 1.7e9);
+    let mut told = Told::listen(&gate, "?since=0&upstream=up", None).await;
+    gate.reload(&text("6s")).await; // looks at once; else it is hourly
+    let soon = told.next("certificate_expires").await;
+    assert_eq!(soon["endpoint"], address.to_string());
+    assert!(soon["fields"]["days"].as_u64() <= Some(2), "{soon}");
+}
+
+#[tokio::test]
 async fn listeners_that_come_and_go_are_told() {
     let route = "[[routes]]\nname = \"all\"\nrespond = { status = 200, body = \"ok\" }\n";
     let web = "[[listeners]]\nname = \"web\"\nbind = \"127.0.0.1:0\"\n";

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use self::kept::Kept;
 pub use self::kept::{CertificateFacts, Trouble};
+pub use self::validity::not_after;
 use super::{
     compile::Named,
     problem::{At, Code, Problem, Problems},

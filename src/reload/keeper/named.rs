@@ -4,7 +4,10 @@
 use std::time::SystemTime;
 
 use super::Keeper;
-use crate::telemetry::ConfigEvent;
+use crate::{
+    reload::expiry::Ends,
+    telemetry::{ConfigEvent, EndpointChange, EndpointEvent},
+};
 
 impl Keeper {
     /// Puts what the named files hold into force, where it has changed. That is no new config: no revision, and no entry
@@ -37,11 +40,38 @@ impl Keeper {
         self.look_at_certificates();
     }
 
-    /// Says which certificates in force end soon, or have.
+    /// Says which certificates end soon, or have: those that listeners show, and those that endpoints showed last.
     pub(super) fn look_at_certificates(&mut self) {
-        let shown = &self.running.files.certificates;
-        for ends in self.expiry.look(shown, SystemTime::now()) {
-            self.telemetry.events().tell(ends);
+        let (now, events) = (SystemTime::now(), self.telemetry.events());
+        let certificates = self.running.files.certificates.iter();
+        let own = certificates.filter_map(|facts| {
+            let of = (facts.listener.clone(), facts.certificate.clone());
+            Some((of, facts.not_after?))
+        });
+        for Ends { of, at, days } in self.expiry.look(own, now) {
+            events.tell(ConfigEvent::CertificateExpires {
+                listener: of.0,
+                certificate: of.1.display().to_string().into(),
+                ends: at,
+                days,
+            });
+        }
+        let snapshot = self.snapshot.load();
+        let seats = snapshot.upstreams.iter().map(|upstream| &upstream.seats);
+        let theirs = seats.flat_map(|seats| seats.as_slice()).filter_map(|seat| {
+            let endpoint = &seat.endpoint;
+            Some((endpoint.id.clone(), endpoint.certificate_ends()?))
+        });
+        for Ends { of, at, days } in self.expiry_there.look(theirs, now) {
+            let why = match days {
+                Some(days) => format!("it ends in {days} days"),
+                None => "it has ended".to_owned(),
+            };
+            events.tell(EndpointEvent {
+                endpoint: of,
+                change: EndpointChange::CertificateExpires { ends: at, days },
+                why: why.into(),
+            });
         }
     }
 
