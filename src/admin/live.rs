@@ -192,6 +192,7 @@ fn names(live: &UpstreamLive) -> Vec<NameView> {
             doubted: now.doubted,
             stale: now.stale,
             stale_seconds: seconds(now.stale_for),
+            stale_left_seconds: seconds(now.stale_left),
             unchanged_seconds: seconds(now.unchanged_for),
             next_lookup_seconds: seconds(now.next_lookup_in),
             in_force: now.in_force,
@@ -216,6 +217,10 @@ fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView 
         limit: lane.as_ref().and_then(|lane| lane.limit),
         in_flight: seat.in_flight,
         learned: lane.and_then(|lane| learned(&lane, live)),
+        certificate_ends: live
+            .seats
+            .get(index)
+            .and_then(|seat| seat.endpoint.certificate_ends()),
     }
 }
 

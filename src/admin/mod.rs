@@ -10,6 +10,7 @@ mod advice;
 mod cases;
 mod change;
 mod doctor;
+mod events;
 mod gate;
 mod groups;
 mod live;
@@ -20,6 +21,7 @@ mod router;
 mod scrape;
 mod sessions;
 mod source;
+mod sse;
 mod stream;
 mod upgrade;
 mod views;
@@ -31,6 +33,7 @@ pub use cases::{
     Suspect, Verdict,
 };
 pub use change::{AppliedView, ChangesView, DiffView, EntryView, TouchedView};
+pub use events::MAX_LISTENERS;
 pub use live::{Doors, Live};
 pub use router::{Admin, router};
 pub use source::{Readiness, Source};

@@ -21,7 +21,9 @@ use crate::{reload, snapshot::Snapshot, telemetry::Telemetry};
 use super::{
     Source, Token, cases,
     change::{self, MAX_CONFIG_BYTES},
-    doctor, gate,
+    doctor,
+    events::{self, MAX_LISTENERS},
+    gate,
     origin::Hosts,
     pages, scrape,
     sessions::Sessions,
@@ -45,6 +47,7 @@ pub struct Admin {
     pub(super) patient: Option<Arc<ArcSwap<Snapshot>>>,
     pub(super) doctors: Semaphore,
     pub(super) sessions: Sessions,
+    pub(super) listeners: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
@@ -70,6 +73,7 @@ impl Admin {
             patient: None,
             doctors: Semaphore::new(1),
             sessions: Sessions::default(),
+            listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         }
     }
@@ -136,6 +140,7 @@ impl std::fmt::Debug for Admin {
 /// | `/api/v1/faults` | requests that ended badly, each with what is to be made of it |
 /// | `/api/v1/requests/ID` | one request that is kept, with what is to be made of it |
 /// | `/api/v1/recommendations` | limits that the last hour would have fitted into |
+/// | `/api/v1/events` | what happens, as server-sent events to at most [`MAX_LISTENERS`], or a page of the past |
 /// | `/api/v1/stream` | server-sent events, one a second, at most [`MAX_STREAMS`] watchers |
 /// | `/login` | the form that asks for the token |
 /// | `/` | the dashboard |
@@ -159,6 +164,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/faults", get(cases::faults))
         .route("/api/v1/requests/{id}", get(cases::request))
         .route("/api/v1/recommendations", get(recommendations))
+        .route("/api/v1/events", get(events::events))
         .route("/api/v1/stream", get(watch))
         .fallback(nothing)
         .layer(from_fn_with_state(admin.clone(), gate::token));

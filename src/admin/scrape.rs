@@ -95,6 +95,10 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
         if let Some(limit) = endpoint.limit {
             live.gauge(&catalog::CONCURRENCY_LIMIT, [name, &address], limit.into());
         }
+        if let Some(ends) = endpoint.certificate_ends {
+            let at = [name, &address];
+            live.gauge(&catalog::UPSTREAM_CERTIFICATE_EXPIRY, at, ends as f64);
+        }
         if let Some(beliefs) = &endpoint.learned {
             learned(live, name, &address, beliefs);
         }
@@ -103,17 +107,24 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
 
 /// One that is asked for addresses and for services too is one series: what is worse of the two counts.
 fn names(live: &mut Exposition, view: &UpstreamView) {
-    let mut all: BTreeMap<&str, (bool, u64, usize)> = BTreeMap::new();
+    let mut all: BTreeMap<&str, (bool, u64, Option<u64>, usize)> = BTreeMap::new();
     for source in &view.names {
-        let (stale, seconds, addresses) = all.entry(&source.name).or_default();
+        let (stale, seconds, left, addresses) = all.entry(&source.name).or_default();
         *stale |= source.stale;
         *seconds = (*seconds).max(source.stale_seconds.unwrap_or(0));
+        *left = [*left, source.stale_left_seconds]
+            .into_iter()
+            .flatten()
+            .min();
         *addresses = addresses.saturating_add(source.addresses);
     }
-    for (name, (stale, seconds, addresses)) in all {
+    for (name, (stale, seconds, left, addresses)) in all {
         let at = [view.name.as_str(), name];
         live.gauge(&catalog::DNS_STALE, at, flag(stale));
         live.gauge(&catalog::DNS_STALE_SECONDS, at, seconds as f64);
+        if let Some(left) = left {
+            live.gauge(&catalog::DNS_STALE_LEFT, at, left as f64);
+        }
         live.gauge(&catalog::DNS_ADDRESSES, at, addresses as f64);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::response::sse::{Event, Sse};
-use futures_util::{Stream, stream};
+use futures_util::Stream;
 use serde::Serialize;
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     Admin,
     pulse::{Pulse, Rates},
+    sse::{COME_AGAIN, Says, told},
     views::{ConfigView, LimitView, StatusView, UpstreamView},
 };
 
@@ -24,8 +25,6 @@ use super::{
 pub const MAX_STREAMS: usize = 32;
 /// Most endpoints, and most limits, that one event shows.
 const MAX_ROWS: usize = 500;
-/// How long a watcher's browser waits before it comes again.
-const COME_AGAIN: Duration = Duration::from_secs(2);
 const BEAT: Duration = Duration::from_secs(1);
 
 /// One event.
@@ -41,6 +40,8 @@ struct Frame {
     upstreams: Vec<UpstreamView>,
     limits: Vec<LimitView>,
     left_out: LeftOut,
+    /// The id of the newest of `/api/v1/events`.
+    last_event: u64,
 }
 
 /// Counts since the gateway began.
@@ -64,35 +65,30 @@ struct Watcher {
     admin: Arc<Admin>,
     pulse: Pulse,
     beat: Interval,
-    /// Its place among the watchers.
-    _place: OwnedSemaphorePermit,
 }
 
-/// The events of one watcher, until it leaves or the gateway drains.
+/// The frames of one watcher, until it leaves or the gateway drains.
 pub(super) fn watch(
     admin: Arc<Admin>,
     place: OwnedSemaphorePermit,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stop = admin.stop.clone();
     let watcher = Watcher {
         admin,
         pulse: Pulse::default(),
         beat,
-        _place: place,
     };
-    Sse::new(stream::unfold(watcher, next))
+    told(watcher, place, stop)
 }
 
-async fn next(mut watcher: Watcher) -> Option<(Result<Event, Infallible>, Watcher)> {
-    tokio::select! {
-        biased; // the end first: a watcher must not hold up the drain
-        () = watcher.admin.stop.cancelled() => return None,
-        _ = watcher.beat.tick() => {}
+impl Says for Watcher {
+    async fn next(&mut self) -> Option<Event> {
+        self.beat.tick().await;
+        let event = Event::default().retry(COME_AGAIN);
+        event.json_data(self.frame()).ok()
     }
-    let frame = watcher.frame();
-    let event = Event::default().retry(COME_AGAIN).json_data(&frame).ok()?;
-    Some((Ok(event), watcher))
 }
 
 impl Watcher {
@@ -124,6 +120,7 @@ impl Watcher {
             upstreams,
             limits,
             left_out,
+            last_event: telemetry.events().last(),
         }
     }
 }

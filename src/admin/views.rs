@@ -159,6 +159,8 @@ pub struct NameView {
     pub stale: bool,
     /// For how long that has been so.
     pub stale_seconds: Option<u64>,
+    /// How long until it has no addresses any more, if lookups go on failing.
+    pub stale_left_seconds: Option<u64>,
     /// For how long the addresses have been what they are.
     pub unchanged_seconds: Option<u64>,
     /// How long until it is asked for again.
@@ -196,6 +198,8 @@ pub struct EndpointView {
     pub in_flight: u32,
     /// What its concurrency limit was learned from; `None` where it is not learned.
     pub learned: Option<LearnedView>,
+    /// When the certificate ends that it showed last, in seconds since 1970.
+    pub certificate_ends: Option<i64>,
 }
 
 /// What the law of an endpoint believes.

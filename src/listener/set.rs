@@ -50,6 +50,8 @@ pub struct Listeners {
 struct All {
     running: Vec<Arc<Listener>>,
     leaving: Vec<Arc<Listener>>,
+    /// The first ones are open: who comes now is told.
+    begun: bool,
     /// The end was asked for: none is opened any more.
     ended: bool,
 }
@@ -189,8 +191,9 @@ impl Listeners {
             all.leaving.push(Arc::clone(&listener));
             self.drains.spawn(self.clone().let_go(listener, drain));
         }
+        let tells = std::mem::replace(&mut all.begun, true);
         drop(all);
-        for Seen { name, address, .. } in came {
+        for Seen { name, address, .. } in came.into_iter().filter(|_| tells) {
             let listener = name;
             let opened = ProcessEvent::ListenerAdded { listener, address };
             self.telemetry.events().tell(opened);

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -30,6 +30,9 @@ pub struct Endpoint {
     pub latency: Latency,
     /// Requests that run here. `Relaxed`: the count compares loads and guards no other memory.
     in_flight: AtomicU32,
+    /// When the certificate that it showed last ends, in seconds since 1970; [`NEVER_SHOWN`] where none was read.
+    /// `Relaxed`: it guards no other memory.
+    certificate_ends: AtomicI64,
     /// The newest seats of the upstream. Locked while one of its endpoints is being ejected, so that two don't go at once.
     pub(super) ejections: Arc<Ejections>,
     /// The tasks that drive its connections.
@@ -45,6 +48,9 @@ pub struct InFlight {
     endpoint: Arc<Endpoint>,
 }
 
+/// As the end of a certificate: there was none to read.
+const NEVER_SHOWN: i64 = i64::MIN;
+
 // === impl Endpoint ===
 
 impl Endpoint {
@@ -55,6 +61,7 @@ impl Endpoint {
             connections: Connections::new(),
             latency: Latency::default(),
             in_flight: AtomicU32::new(0),
+            certificate_ends: AtomicI64::new(NEVER_SHOWN),
             ejections,
             drivers,
         }
@@ -73,6 +80,19 @@ impl Endpoint {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// It showed a certificate that ends at this time, in seconds since 1970; `None` where that cannot be read.
+    pub fn showed_certificate(&self, ends: Option<i64>) {
+        self.certificate_ends
+            .store(ends.unwrap_or(NEVER_SHOWN), Relaxed);
+    }
+
+    /// When the certificate that it showed last ends, in seconds since 1970.
+    #[must_use]
+    pub fn certificate_ends(&self) -> Option<i64> {
+        let ends = self.certificate_ends.load(Relaxed);
+        (ends != NEVER_SHOWN).then_some(ends)
     }
 
     /// The head of an answer came at `now`, `took` after its request went out.

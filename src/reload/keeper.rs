@@ -27,6 +27,7 @@ use self::{prepare::Prepared, probation::Probation};
 use super::{
     Handle, LastReload, Learned, Status, Trigger, Verdict,
     beside::Beside,
+    expiry::Expiry,
     handle,
     history::{History, store},
     hold::{self, Held, Hold},
@@ -38,6 +39,7 @@ use super::{
 };
 use crate::{
     config::{self, ConfigHash, Diagnostics, Diff, Files, Loaded},
+    names::{EndpointId, ListenerName},
     snapshot::{ConfigFacts, Ground, Snapshot},
     telemetry::{ConfigEvent, Telemetry},
 };
@@ -46,6 +48,8 @@ use crate::{
 const SWEEP: Duration = Traffic::EVERY;
 /// How often endpoints are compared with each other, where it is time.
 const ENDPOINTS: Duration = Duration::from_millis(500);
+/// How often it is looked whether certificates end soon.
+const CERTIFICATES: Duration = Duration::from_secs(3600);
 /// How many requests to reload may wait; one more would ask for the same.
 const ASKS: usize = 4;
 /// How many configs may wait to be applied; one more is refused.
@@ -64,6 +68,10 @@ pub struct Keeper {
     traffic: Arc<Traffic>,
     /// What is watched since the last reload.
     probation: Option<Probation>,
+    /// What was told of the end of certificates of listeners, by their files.
+    expiry: Expiry<(ListenerName, PathBuf)>,
+    /// And of those that endpoints show.
+    expiry_there: Expiry<EndpointId>,
     /// What came into force and was not told yet.
     put: Option<ConfigEvent>,
     /// The config that was taken back last.
@@ -229,7 +237,8 @@ impl Keeper {
         let mut sweep = tokio::time::interval(SWEEP);
         let mut look = tokio::time::interval(Probation::LOOK);
         let mut endpoints = tokio::time::interval(ENDPOINTS);
-        for tick in [&mut sweep, &mut look, &mut endpoints] {
+        let mut certificates = tokio::time::interval(CERTIFICATES);
+        for tick in [&mut sweep, &mut look, &mut endpoints, &mut certificates] {
             tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         loop {
@@ -252,6 +261,7 @@ impl Keeper {
                 _ = look.tick(), if self.probation.is_some() && !held => self.look_at_probation().await,
                 _ = endpoints.tick() => self.ground.look_at_endpoints(Instant::now()),
                 _ = sweep.tick() => self.sweep(),
+                _ = certificates.tick() => self.look_at_certificates(),
             }
         }
     }
@@ -348,6 +358,7 @@ impl Keeper {
         if before.files.troubles != self.running.files.troubles {
             self.tell_troubles();
         }
+        self.look_at_certificates();
         let diff = Diff::between(&before, &self.running);
         self.put = Some(applied::of(&self.running, revision, trigger, &diff));
         self.probation = self.begin_probation(before, diff.touches, trigger);
@@ -452,6 +463,8 @@ impl Ready {
             history: self.history,
             traffic: Arc::clone(&self.handle.traffic),
             probation: None,
+            expiry: Expiry::default(),
+            expiry_there: Expiry::default(),
             put: None,
             doubted: None,
             seen: self.seen,

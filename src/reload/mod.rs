@@ -5,6 +5,7 @@
 
 mod beside;
 mod disk;
+mod expiry;
 mod folder;
 mod guard;
 mod handle;

@@ -20,6 +20,8 @@ pub struct Answer {
     pub doubted: usize,
     /// When the name is looked up again, at the latest; `None` before the first lookup ended.
     pub next_lookup: Option<Instant>,
+    /// While lookups fail: until when these hosts serve, if that goes on.
+    pub serves_until: Option<Instant>,
 }
 
 /// Where the addresses of a name come from.
@@ -75,6 +77,7 @@ impl Answer {
             since: None,
             doubted: 0,
             next_lookup: None,
+            serves_until: None,
         }
     }
 

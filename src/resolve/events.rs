@@ -1,6 +1,6 @@
 //! What happens to a name, told and counted.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use super::{Answer, AnswerState, Host, MAX_ADDRESSES, Why, held::Step};
 use crate::telemetry::{self, Few, NameChange, UpstreamHandles};
@@ -20,6 +20,8 @@ pub(super) enum NameEvent<'a> {
     Stale(Why),
     /// The last good answer serves no more.
     Expired(Why),
+    /// Lookups fail, and the last good answer will serve no more.
+    Expires { within: Duration, why: Why },
     /// It does not resolve, and never did.
     Unresolved(Why),
     /// An answer drops most of the hosts; they are kept until it is confirmed.
@@ -117,6 +119,10 @@ impl NameEvent<'_> {
                 NameChange::Gone { why: why.as_str() }
             }
             Self::Expired(why) => NameChange::Expired { why: why.as_str() },
+            Self::Expires { within, why } => NameChange::Expires {
+                within,
+                why: why.as_str(),
+            },
             Self::Held { kept } => NameChange::Held { kept },
             Self::Refused(addresses) => NameChange::Refused {
                 addresses: Few::of(addresses),
@@ -135,6 +141,7 @@ impl NameEvent<'_> {
             Self::Recovered => "recovered",
             Self::Stale(_) => "stale",
             Self::Expired(_) => "expired",
+            Self::Expires { .. } => "expires",
             Self::Unresolved(_) => "unresolved",
             Self::Held { .. } => "held",
             Self::Refused(_) => "refused",

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Answer, Host, Resolver, Why,
     events::{self, NameEvent},
+    foresight::Foresight,
     heard::Heard,
     held::Held,
     services,
@@ -71,7 +72,7 @@ pub async fn follow(
     stop: &CancellationToken,
 ) {
     let mut held = Held::resume(&out.borrow(), Instant::now());
-    let mut sources = resolver.changes();
+    let (mut sources, mut foresight) = (resolver.changes(), Foresight::default());
     loop {
         sources.mark_unchanged(); // what changed before this lookup is known to it
         // Stop wins over everything: nobody reads the answer any more.
@@ -80,7 +81,8 @@ pub async fn follow(
             () = stop.cancelled() => return,
             result = look_up(followed, resolver) => result,
         };
-        let word = result.as_ref().err().map_or("ok", |why| why.as_str());
+        let failed = result.as_ref().map(drop).map_err(|why| *why);
+        let word = failed.err().map_or("ok", Why::as_str);
         followed
             .handles
             .iter()
@@ -90,7 +92,16 @@ pub async fn follow(
         let step = held.heard(result, is_out, followed.plan, now, &mut Chance);
         events::of_step(&step).for_each(|event| event.emit(followed.name, followed.handles));
         let next = now.checked_add(step.wait).unwrap_or(now);
-        publish(followed, out, held.answer(Some(next)));
+        let answer = held.answer(Some(next));
+        let left = answer
+            .serves_until
+            .map(|until| until.saturating_duration_since(now));
+        publish(followed, out, answer);
+        if let (true, Some(within), Err(why)) =
+            (foresight.look(left, followed.plan.max_stale), left, failed)
+        {
+            NameEvent::Expires { within, why }.emit(followed.name, followed.handles);
+        }
         tokio::select! {
             biased;
             () = stop.cancelled() => return,

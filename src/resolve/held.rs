@@ -44,6 +44,8 @@ pub(super) struct Held {
     /// Since when these are shown.
     since: Option<Instant>,
     state: AnswerState,
+    /// Until when the hosts serve, while they are stale.
+    serves_until: Option<Instant>,
     /// Lookups in a row that failed, or were answered in part.
     failures: u32,
     /// The TTL of the last answer, within the plan's bounds.
@@ -100,6 +102,7 @@ impl Held {
             shown: answer.hosts.clone(),
             since: answer.since,
             state: answer.state,
+            serves_until: answer.serves_until,
             failures: 0,
             ttl: None,
             doubt: None,
@@ -120,6 +123,7 @@ impl Held {
             since: self.since,
             doubted: lacking.count(),
             next_lookup,
+            serves_until: self.serves_until,
         }
     }
 
@@ -163,6 +167,7 @@ impl Held {
         }
         self.gone = None;
         self.state = AnswerState::Fresh;
+        self.serves_until = None;
         Step {
             wait: wait.max(SHORTEST_PAUSE),
             doubted,
@@ -189,8 +194,11 @@ impl Held {
             AnswerState::Stale { since, .. } => self.stale(since, why, plan, now),
         };
         if let AnswerState::Stale { since, .. } = self.state {
-            wait = wait.min(self.serves_for(since, plan, now));
+            let left = self.serves_for(since, plan, now);
+            self.serves_until = now.checked_add(left);
+            wait = wait.min(left);
         } else {
+            self.serves_until = None;
             self.doubt = None;
             self.hosts.clear();
             self.show(now);

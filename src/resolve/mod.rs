@@ -16,6 +16,7 @@ mod answer;
 mod asking;
 mod events;
 mod follow;
+mod foresight;
 mod heard;
 mod held;
 mod host;

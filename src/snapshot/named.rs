@@ -33,6 +33,8 @@ pub struct NameLive {
     pub stale: bool,
     /// For how long lookups have failed while an older answer serves.
     pub stale_for: Option<Duration>,
+    /// How long the older answer still serves, if lookups go on failing.
+    pub stale_left: Option<Duration>,
     /// For how long the addresses have been what they are.
     pub unchanged_for: Option<Duration>,
     /// How long until it is asked for again; `None` before the first lookup ended.
@@ -85,6 +87,9 @@ impl NameLive {
                 AnswerState::Stale { since: then, .. } => Some(since(then)),
                 _ => None,
             },
+            stale_left: answer
+                .serves_until
+                .map(|until| until.saturating_duration_since(now)),
             unchanged_for: answer.since.map(since),
             next_lookup_in: answer
                 .next_lookup
@@ -146,6 +151,7 @@ mod tests {
             since: Some(now - Duration::from_secs(42)),
             doubted: 0,
             next_lookup: Some(now + Duration::from_secs(18)),
+            serves_until: None,
         }
     }
 

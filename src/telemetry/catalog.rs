@@ -89,11 +89,13 @@ catalogue! {
     DNS_LOOKUPS = Counter "tidegate_dns_lookups_total" ["upstream", "result"]
         "Lookups of an upstream's names: ok, not_found, empty, server_failure, refused, timeout, truncated, alias_loop or prohibited.";
     DNS_EVENTS = Counter "tidegate_dns_events_total" ["upstream", "event"]
-        "What happened to an upstream's names: changed, held (an answer dropped most addresses), refused (addresses that names may not have), stale, expired, recovered, unresolved or too_many.";
+        "What happened to an upstream's names: changed, held (an answer dropped most addresses), refused (addresses that names may not have), stale, expires (soon), expired, recovered, unresolved or too_many.";
     DNS_STALE = Gauge "tidegate_dns_stale" ["upstream", "name"]
         "1 while the last good answer for the name is served although its refresh fails.";
     DNS_STALE_SECONDS = Gauge "tidegate_dns_stale_seconds" ["upstream", "name"]
         "For how long lookups of the name have failed while its last good answer serves; 0 while they succeed.";
+    DNS_STALE_LEFT = Gauge "tidegate_dns_stale_left_seconds" ["upstream", "name"]
+        "While lookups of the name fail: in how many seconds it has no addresses any more; missing while they succeed.";
     DNS_ADDRESSES = Gauge "tidegate_dns_addresses" ["upstream", "name"]
         "How many addresses of the name are in force.";
     ENDPOINT_HEALTHY = Gauge "tidegate_endpoint_healthy" ["upstream", "endpoint"]
@@ -134,6 +136,8 @@ catalogue! {
         "Connections turned away: limit, proxy_protocol, tls, untrusted or protocol.";
     CERTIFICATE_EXPIRY = Gauge "tidegate_certificate_expiry_timestamp_seconds" ["listener", "certificate"]
         "When a certificate in force ends, in seconds since 1970; by its file.";
+    UPSTREAM_CERTIFICATE_EXPIRY = Gauge "tidegate_upstream_certificate_expiry_timestamp_seconds" ["upstream", "endpoint"]
+        "When the certificate ends that the endpoint showed last, in seconds since 1970.";
     CERTIFICATE_STALE = Gauge "tidegate_certificate_stale" ["listener", "certificate"]
         "1 while the files of a certificate are wrong or don't fit each other, and what they held before is in force.";
     CLIENT_TIMEOUTS = Counter "tidegate_client_timeouts_total" ["listener", "phase"]

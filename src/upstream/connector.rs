@@ -12,15 +12,18 @@ use std::{
 use http::uri::Scheme;
 use rand::RngExt;
 use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsConnector;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     classify, socket,
     wire::{Socket, Wire},
 };
 use crate::{
-    config::{UpstreamPlan, UpstreamProtocol},
+    config::{self, UpstreamPlan, UpstreamProtocol},
     fault::{Fault, Kind, Stage},
     pool::{LaneRef, Seat},
     telemetry::UpstreamHandles,
@@ -216,8 +219,19 @@ impl Connector {
             .map_err(|_| limit.fault(Kind::TlsTimeout, Stage::UpstreamTls))?
             .map_err(|error| classify::handshake(&error))?;
         let took = began.elapsed();
+        if address == seat.endpoint.id.address {
+            note_certificate(&stream, seat);
+        }
         Ok(Wire::new(Socket::Tls(Box::new(stream)), Some(took)))
     }
+}
+
+/// Remembers until when the certificate is valid that the endpoint showed.
+fn note_certificate(stream: &TlsStream<TcpStream>, seat: &Seat) {
+    let shown = stream.get_ref().1.peer_certificates();
+    let leaf = shown.and_then(<[_]>::first);
+    seat.endpoint
+        .showed_certificate(leaf.and_then(|leaf| config::not_after(leaf)));
 }
 
 // === impl Tls ===

@@ -22,6 +22,7 @@ mod checks;
 mod doctor;
 mod drain;
 mod ejection;
+mod events;
 mod explain;
 mod fallback;
 mod files;

@@ -88,6 +88,15 @@ fn o16_no_output_tells_a_secret() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{page}: {answer}");
         told.push_str(&answer);
     }
+    let events = ask(
+        &admin,
+        &format!(
+            "GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+             accept: application/json\r\nconnection: close\r\n\r\n"
+        ),
+    );
+    assert!(events.contains("\"events\":"), "{events}");
+    told.push_str(&events);
     let without = ask(
         &admin,
         "GET /api/v1/config HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",

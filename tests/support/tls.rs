@@ -1,18 +1,25 @@
 //! Certificates of a test's own, and a client that speaks TLS.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd, generate_simple_self_signed};
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
+use tokio_util::task::TaskTracker;
 
 /// A certificate for `test`, its own authority.
 pub struct Certificate(CertifiedKey<KeyPair>);
@@ -21,6 +28,20 @@ impl Certificate {
     pub fn new() -> Self {
         let made = generate_simple_self_signed(["test".to_owned()]);
         Self(made.expect("a certificate"))
+    }
+
+    /// One that ends so many days from now, or before now.
+    pub fn for_days(days: i64) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock");
+        let now = i64::try_from(now.as_secs()).expect("seconds");
+        let ends = u64::try_from(now + days * 86_400).expect("after 1970");
+        let mut params = CertificateParams::new(["test".to_owned()]).expect("parameters");
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(ends);
+        let signing_key = KeyPair::generate().expect("a key");
+        let cert = params.self_signed(&signing_key).expect("a certificate");
+        Self(CertifiedKey { cert, signing_key })
     }
 
     pub fn pem(&self) -> String {
@@ -35,6 +56,33 @@ impl Certificate {
     pub fn write(&self, folder: &Path) {
         std::fs::write(folder.join("cert.pem"), self.pem()).expect("written");
         std::fs::write(folder.join("key.pem"), self.key()).expect("written");
+    }
+
+    /// Shows it at an address of its own, and answers the first request of each connection with 200 until the test ends.
+    pub async fn serve(&self) -> SocketAddr {
+        let key = PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der()], key)
+            .expect("a server");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        TaskTracker::new().spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head).await;
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        address
     }
 
     fn der(&self) -> CertificateDer<'static> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::Path, sync::LazyLock};
 
 use serde_json::Value;
+use tidegate::telemetry::EventKind;
 
 use crate::{none, source::Source, tree};
 
@@ -111,6 +112,11 @@ const ADMIN: &[(&str, &str, &str)] = &[
         "GET",
         "/api/v1/recommendations",
         "For each limit: another that the last hour's traffic would have fitted into, with the lines to paste.",
+    ),
+    (
+        "GET",
+        "/api/v1/events",
+        "What happens, as server-sent events: an `id`, the kind, and JSON with time, severity, subject, a sentence and the fields. `Last-Event-ID` or `since` (an id; 0: all that is kept) goes on from there; `kind` (words with commas between), `upstream` and `route` choose. `missed` tells how many a slow reader lost. 503 where 32 listen already. With `Accept: application/json` a page instead: the newest `limit` (100, at most 1,000) and the id after which the next begins. Up to 4,096 events and 1 MiB are kept, and the kind that takes most makes room.",
     ),
     (
         "GET",
@@ -231,11 +237,12 @@ fn literals_beside<'a>(sources: &'a [Source], marker: &str) -> BTreeSet<&'a str>
 fn page() -> String {
     format!(
         "# Reference\n\nWritten by the code; `{UPDATE}=1 cargo test --test tidy` writes it anew.\n\n\
-         {}\n\n## What a change keeps\n\n{}\n\n## Fields of a request\n\n{}\n\n## Metrics\n\n{}\n\n## Verbs\n\n{}\n\n## Admin listener\n\n{}\n",
+         {}\n\n## What a change keeps\n\n{}\n\n## Fields of a request\n\n{}\n\n## Metrics\n\n{}\n\n## Events\n\n{}\n\n## Verbs\n\n{}\n\n## Admin listener\n\n{}\n",
         tidegate::config::reference().trim(),
         adoption().trim(),
         steering().trim(),
         tidegate::telemetry::catalog::reference().trim(),
+        events().trim(),
         verbs(&tidegate::cli::command()).trim(),
         admin().trim()
     )
@@ -264,6 +271,17 @@ fn steering() -> String {
     );
     for (name, from, what) in STEERING {
         let _ = writeln!(text, "| `{name}` | {from} | {what} |");
+    }
+    text
+}
+
+fn events() -> String {
+    let mut text = String::from(
+        "What `/api/v1/events` tells, the log as well, and `tidegate_events_total` counts.\n\n\
+         | kind | when |\n| --- | --- |\n",
+    );
+    for kind in EventKind::ALL {
+        let _ = writeln!(text, "| `{}` | {} |", kind.as_str(), kind.meaning());
     }
     text
 }

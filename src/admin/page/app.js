@@ -334,6 +334,44 @@ function adviseOn(revision) {
   advise();
 }
 
+// === events ===
+
+// The stream tells the id of the newest; what is new is asked for then.
+const EVENTS = { shown: 20, patience: 5000 };
+let happened = null;
+let asksEvents = false;
+
+function showEvents({ events, last }) {
+  happened = last;
+  const newestFirst = events.toReversed();
+  byId("events-log").hidden = events.length === 0;
+  byId("events-empty").hidden = events.length > 0;
+  say(byId("events-empty"), "Nothing has happened yet.");
+  reconcile(
+    byId("events"),
+    newestFirst,
+    (event) => String(event.id),
+    (event) => make("li", {},
+      make("time", { dateTime: event.time, textContent: new Date(event.at_ms).toLocaleString() }),
+      make("span", { className: "chip", data: { state: event.severity }, textContent: event.severity }),
+      make("span", { textContent: event.sentence })),
+    () => {},
+  );
+}
+
+async function followEvents(last) {
+  if (last === happened || asksEvents || document.hidden) return;
+  asksEvents = true;
+  try {
+    const answer = await fetch(`/api/v1/events?limit=${EVENTS.shown}`, { signal: AbortSignal.timeout(EVENTS.patience), headers: { accept: "application/json" } });
+    if (answer.ok) showEvents(await answer.json());
+  } catch {
+    // The next frame asks again.
+  } finally {
+    asksEvents = false;
+  }
+}
+
 // === the chart ===
 
 const history = [];
@@ -440,6 +478,7 @@ function show(frame) {
   showLimits(frame.limits, frame.left_out.limits);
   showPressure(frame.status.pressure);
   adviseOn(frame.config.revision);
+  followEvents(frame.last_event);
   draw();
 }
 

@@ -1,3 +1,5 @@
+mod events;
+
 use std::{
     net::Ipv4Addr,
     time::{Duration, SystemTime},
@@ -5,7 +7,7 @@ use std::{
 
 use axum::body::Body;
 use futures_util::StreamExt as _;
-use http::{Method, Request};
+use http::{HeaderName, Method, Request};
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -64,6 +66,7 @@ impl Source for Fake {
             limit: None,
             in_flight: 3,
             learned: None,
+            certificate_ends: (state == EndpointState::Down).then_some(1_893_456_000),
         };
         vec![UpstreamView {
             name: "shop".to_owned(),
@@ -79,6 +82,7 @@ impl Source for Fake {
                 doubted: 0,
                 stale: true,
                 stale_seconds: Some(90),
+                stale_left_seconds: Some(3510),
                 unchanged_seconds: Some(600),
                 next_lookup_seconds: Some(30),
                 in_force: "1 address, for 600 s, stale for 90 s; asked for again in 30 s"
@@ -255,7 +259,7 @@ async fn text_of(answer: Response) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-const GUARDED: [&str; 12] = [
+const GUARDED: [&str; 13] = [
     "/",
     "/app.js",
     "/app.css",
@@ -266,6 +270,7 @@ const GUARDED: [&str; 12] = [
     "/api/v1/limits",
     "/api/v1/routes",
     "/api/v1/recommendations",
+    "/api/v1/events",
     "/api/v1/stream",
     "/nothing/here",
 ];
@@ -657,12 +662,14 @@ async fn the_scrape_holds_what_was_counted_and_what_lives_now() {
         "tidegate_config_last_reload_successful 1",
         "tidegate_config_error_line 0",
         "tidegate_endpoint_healthy{upstream=\"shop\",endpoint=\"10.0.0.12:8080\"} 0",
+        "tidegate_upstream_certificate_expiry_timestamp_seconds{upstream=\"shop\",endpoint=\"10.0.0.12:8080\"} 1893456000",
         "tidegate_endpoint_ejected{upstream=\"shop\",endpoint=\"10.0.0.13:8080\"} 1",
         "tidegate_concurrency_limit{upstream=\"shop\",endpoint=\"\"} 64",
         "tidegate_concurrency_in_flight{upstream=\"shop\",endpoint=\"\"} 7",
         "tidegate_queue_depth{upstream=\"shop\"} 2",
         "tidegate_dns_stale{upstream=\"shop\",name=\"shop.internal\"} 1",
         "tidegate_dns_stale_seconds{upstream=\"shop\",name=\"shop.internal\"} 90",
+        "tidegate_dns_stale_left_seconds{upstream=\"shop\",name=\"shop.internal\"} 3510",
         "tidegate_dns_addresses{upstream=\"shop\",name=\"shop.internal\"} 1",
     ] {
         assert!(

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use self::kept::Kept;
 pub use self::kept::{CertificateFacts, Trouble};
+pub use self::validity::not_after;
 use super::{
     Template,
     compile::Named,

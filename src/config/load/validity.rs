@@ -7,8 +7,9 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// `notAfter` of a certificate, in seconds since 1970; `None` where it cannot be read.
-pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
+/// `notAfter` of a certificate in its DER form, in seconds since 1970; `None` where it cannot be read.
+#[must_use]
+pub fn not_after(certificate: &[u8]) -> Option<i64> {
     let mut input = certificate;
     let mut whole = content(&mut input, SEQUENCE)?;
     let mut signed = content(&mut whole, SEQUENCE)?;

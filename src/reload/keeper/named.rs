@@ -1,8 +1,13 @@
 //! The files that the config names: certificates, keys, authorities, the admin token. They change on their own, and
 //! each for itself: one that is wrong stays what it was, and the others go on.
 
+use std::time::SystemTime;
+
 use super::Keeper;
-use crate::telemetry::ConfigEvent;
+use crate::{
+    reload::expiry::Ends,
+    telemetry::{ConfigEvent, EndpointChange, EndpointEvent},
+};
 
 impl Keeper {
     /// Puts what the named files hold into force, where it has changed. That is no new config: no revision, and no entry
@@ -32,6 +37,42 @@ impl Keeper {
         let events = self.telemetry.events();
         events.tell(ConfigEvent::FilesChanged { wrong });
         self.tell_troubles();
+        self.look_at_certificates();
+    }
+
+    /// Says which certificates end soon, or have: those that listeners show, and those that endpoints showed last.
+    pub(super) fn look_at_certificates(&mut self) {
+        let (now, events) = (SystemTime::now(), self.telemetry.events());
+        let certificates = self.running.files.certificates.iter();
+        let own = certificates.filter_map(|facts| {
+            let of = (facts.listener.clone(), facts.certificate.clone());
+            Some((of, facts.not_after?))
+        });
+        for Ends { of, at, days } in self.expiry.look(own, now) {
+            events.tell(ConfigEvent::CertificateExpires {
+                listener: of.0,
+                certificate: of.1.display().to_string().into(),
+                ends: at,
+                days,
+            });
+        }
+        let snapshot = self.snapshot.load();
+        let seats = snapshot.upstreams.iter().map(|upstream| &upstream.seats);
+        let theirs = seats.flat_map(|seats| seats.as_slice()).filter_map(|seat| {
+            let endpoint = &seat.endpoint;
+            Some((endpoint.id.clone(), endpoint.certificate_ends()?))
+        });
+        for Ends { of, at, days } in self.expiry_there.look(theirs, now) {
+            let why = match days {
+                Some(days) => format!("it ends in {days} days"),
+                None => "it has ended".to_owned(),
+            };
+            events.tell(EndpointEvent {
+                endpoint: of,
+                change: EndpointChange::CertificateExpires { ends: at, days },
+                why: why.into(),
+            });
+        }
     }
 
     /// Says which named files are wrong, while what they held before stays in force.

@@ -198,6 +198,12 @@ impl Subscription {
         }
     }
 
+    /// The id of the last event that was heard, or after which it listens.
+    #[must_use]
+    pub const fn last(&self) -> u64 {
+        self.last
+    }
+
     /// The next event, where there is one already.
     pub fn try_next(&mut self) -> Option<Next> {
         if self.ready.is_empty() {

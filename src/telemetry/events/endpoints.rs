@@ -43,6 +43,13 @@ pub enum EndpointChange {
         #[serde(rename = "for_s", serialize_with = "seconds")]
         for_: Duration,
     },
+    /// The certificate that it shows ends soon, or has ended.
+    CertificateExpires {
+        /// When, in seconds since 1970.
+        ends: u64,
+        /// How many whole days are left; `None` where it has ended.
+        days: Option<u64>,
+    },
     /// It was on trial after an ejection, and a request succeeded.
     Returned {},
 }
@@ -57,6 +64,7 @@ impl Telling for EndpointEvent {
             EndpointChange::Degraded {} => EventKind::EndpointDegraded,
             EndpointChange::Recovered {} => EventKind::EndpointRecovered,
             EndpointChange::Ejected { .. } => EventKind::EndpointEjected,
+            EndpointChange::CertificateExpires { .. } => EventKind::CertificateExpires,
             EndpointChange::Returned {} => EventKind::EndpointReturned,
         }
     }
@@ -66,8 +74,10 @@ impl Telling for EndpointEvent {
             EndpointChange::Up {} | EndpointChange::Recovered {} | EndpointChange::Returned {} => {
                 Severity::Info
             }
+            EndpointChange::CertificateExpires { days: None, .. } => Severity::Error,
             EndpointChange::Down {}
             | EndpointChange::Degraded {}
+            | EndpointChange::CertificateExpires { .. }
             | EndpointChange::Ejected { .. } => Severity::Warn,
         }
     }
@@ -97,6 +107,9 @@ impl Telling for EndpointEvent {
             EndpointChange::Ejected { cause, for_ } => {
                 tracing::warn!(target: TARGET, %endpoint, because = %cause, for_ = ?for_, %why, "endpoint ejected");
             }
+            EndpointChange::CertificateExpires { ends, days } => {
+                tracing::warn!(target: TARGET, %endpoint, ends, days, %why, "an endpoint's certificate ends soon, or has");
+            }
             EndpointChange::Returned {} => {
                 tracing::info!(target: TARGET, %endpoint, %why, "ejection is over");
             }
@@ -113,6 +126,7 @@ impl fmt::Display for EndpointEvent {
             EndpointChange::Degraded {} => f.write_str("says that it is degraded")?,
             EndpointChange::Recovered {} => f.write_str("is no longer degraded")?,
             EndpointChange::Ejected { for_, .. } => write!(f, "is ejected for {for_:.0?}")?,
+            EndpointChange::CertificateExpires { .. } => f.write_str("shows a certificate")?,
             EndpointChange::Returned {} => f.write_str("is back after its ejection")?,
         }
         write!(f, ": {}", short(&self.why))
