@@ -4,6 +4,7 @@ mod change;
 mod check;
 mod dns;
 mod fallback;
+mod incidents;
 mod overload;
 
 use std::{
@@ -25,6 +26,7 @@ pub use check::{
 };
 pub use dns::{DnsPlan, DnsTransport, NameServer};
 pub use fallback::FallbackPlan;
+pub use incidents::{IncidentsPlan, WebhookPlan};
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
     PressurePlan, QueuePlan, Stretch, TenantKey,
@@ -53,6 +55,8 @@ pub struct Plan {
     pub reload: ReloadPlan,
     /// What outlives the process.
     pub history: HistoryPlan,
+    /// From when on faults are an incident, and who is told.
+    pub incidents: IncidentsPlan,
     /// At least one; names are unique.
     pub listeners: Vec<ListenerPlan>,
     /// By name.

@@ -158,6 +158,7 @@ impl Ground {
             plan: Arc::new(loaded.plan.clone()),
             routes,
             certificates: loaded.files.certificates.clone(),
+            webhook: loaded.files.webhook.clone(),
             upstreams,
         };
         self.endpoints.retire(&snapshot.endpoints().collect(), now);

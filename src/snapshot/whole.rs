@@ -6,7 +6,7 @@ use super::{FallbackLive, Found, Named, Roster, Spill};
 use crate::{
     admission::{FailedKeys, Gate, RateLimit, Remembered, RetryBudget, RouteNumber},
     balance::Turns,
-    config::{CertificateFacts, ConfigHash, Plan, RoutePlan, UpstreamPlan},
+    config::{CertificateFacts, ConfigHash, HookFiles, Plan, RoutePlan, UpstreamPlan},
     names::{EndpointId, UpstreamName},
     pool::Seats,
     resolve::Answer,
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub routes: Vec<RouteLive>,
     /// What listeners that speak TLS show to clients.
     pub certificates: Vec<CertificateFacts>,
+    /// What the webhook of incidents needs, where there is one.
+    pub webhook: Option<HookFiles>,
     /// Ordered by name: a [`Target`] holds an index into it.
     pub upstreams: Vec<Arc<UpstreamLive>>,
 }

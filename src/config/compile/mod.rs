@@ -9,6 +9,7 @@ mod conflict;
 mod fallback;
 mod groups;
 mod health;
+mod incidents;
 mod limits;
 mod listener;
 mod matcher;
@@ -25,6 +26,8 @@ use std::{
 };
 
 use toml::{Spanned, de::DeTable};
+
+pub(super) use incidents::NamedHook;
 
 use super::{
     ClientAuth, Plan, UpstreamProtocol, fields,
@@ -49,6 +52,7 @@ pub(super) struct Named {
     pub(super) upstreams: Vec<NamedRoots>,
     /// What routes answer with when nothing else can serve.
     pub(super) fallbacks: Vec<(RouteName, At<PathBuf>)>,
+    pub(super) webhook: Option<NamedHook>,
     /// The first name server that is asked over TLS.
     pub(super) encrypted_dns_at: Option<Span>,
 }
@@ -108,6 +112,8 @@ pub(super) fn compile(
     conflict::equal_routes(&routes, problems);
     conflict::unused(&upstreams, &routes, problems);
     let (dns, encrypted_at) = process::dns(&root.table_or_empty(&fields::DNS), folder);
+    let (incidents, webhook) =
+        incidents::incidents(&root.table_or_empty(&fields::INCIDENTS), folder);
     let encrypted_of = |upstream: &upstream::Upstream| upstream.encrypted_dns_at;
     let named = Named {
         token,
@@ -122,6 +128,7 @@ pub(super) fn compile(
             .filter_map(upstream::Upstream::roots)
             .collect(),
         fallbacks: routes.iter().filter_map(route::Route::page).collect(),
+        webhook,
     };
     let plan = Plan {
         admin: admin.plan,
@@ -133,6 +140,7 @@ pub(super) fn compile(
         pressure: process::pressure(&root.table_or_empty(&fields::PRESSURE)),
         reload: change::reload(&root.table_or_empty(&fields::RELOAD)),
         history: change::history(&root.table_or_empty(&fields::HISTORY), folder),
+        incidents,
         listeners: listeners
             .into_iter()
             .map(|listener| listener.plan)
@@ -166,7 +174,9 @@ impl Named {
             .filter_map(|server| server.clients.as_ref());
         let roots = self.upstreams.iter().filter_map(|roots| roots.ca.as_ref());
         let roots = roots.chain(clients.map(|clients| &clients.ca));
-        let files = pairs.chain(roots).chain(&self.token);
+        let hook = self.webhook.iter();
+        let hook = hook.flat_map(|hook| hook.token.iter().chain(&hook.ca));
+        let files = pairs.chain(roots).chain(&self.token).chain(hook);
         files.map(|file| file.it.clone()).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod health;
+pub(crate) mod incidents;
 pub(crate) mod listener;
 pub(crate) mod process;
 pub(crate) mod route;
@@ -17,8 +18,8 @@ pub(crate) static ROOT: Section = Section::of(
     "",
     "The config file of Tidegate.",
     &[
-        &ADMIN, &LOG, &DRAIN, &UPGRADE, &ERRORS, &DNS, &PRESSURE, &RELOAD, &HISTORY, &LISTENERS,
-        &UPSTREAMS, &ROUTES,
+        &ADMIN, &LOG, &DRAIN, &UPGRADE, &ERRORS, &DNS, &PRESSURE, &RELOAD, &HISTORY, &INCIDENTS,
+        &LISTENERS, &UPSTREAMS, &ROUTES,
     ],
 );
 
@@ -75,6 +76,12 @@ pub(crate) static HISTORY: Nested = Nested::optional(
     Shape::Table(&change::HISTORY),
     "its defaults",
     "What outlives the process.",
+);
+pub(crate) static INCIDENTS: Nested = Nested::optional(
+    "incidents",
+    Shape::Table(&incidents::INCIDENTS),
+    "its defaults",
+    "From when on faults are an incident, and who is told.",
 );
 pub(crate) static LISTENERS: Nested = Nested::required(
     "listeners",

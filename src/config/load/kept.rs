@@ -40,6 +40,8 @@ pub(super) struct Kept {
     pub(super) pairs: BTreeMap<(PathBuf, PathBuf), Pair>,
     pub(super) roots: BTreeMap<PathBuf, Roots>,
     pub(super) token: Option<(PathBuf, Secret)>,
+    /// Of the webhook.
+    pub(super) hook_token: Option<(PathBuf, Secret)>,
     /// What decided about the TLS of listeners and upstreams.
     pub(super) servers: BTreeMap<String, Print>,
     pub(super) clients: BTreeMap<String, Print>,

@@ -3,6 +3,7 @@
 //! The only part of the room, beside the reading of the config itself, that touches the disk. What is wrong
 //! with a file is told at the place of the config that names it.
 
+mod hook;
 mod kept;
 mod pem;
 mod tls;
@@ -14,7 +15,10 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use self::kept::Kept;
-pub use self::kept::{CertificateFacts, Trouble};
+pub use self::{
+    hook::HookFiles,
+    kept::{CertificateFacts, Trouble},
+};
 use super::{
     compile::Named,
     problem::{At, Code, Problem, Problems},
@@ -35,6 +39,8 @@ pub struct Files {
     pub fallbacks: BTreeMap<RouteName, Bytes>,
     /// What callers of the admin listener must show.
     pub admin_token: Option<Secret>,
+    /// What the webhook needs, where there is one.
+    pub webhook: Option<HookFiles>,
     /// SHA-256 over the bytes of all named files; it changes when any of them does.
     pub fingerprint: [u8; 32],
     /// The certificates that listeners show.
@@ -73,7 +79,9 @@ pub(super) fn load(named: &Named, before: Option<&Files>, problems: &Problems) -
     };
     let mut files = Files::default();
     let token = named.token.as_ref();
-    if let Some((path, token)) = token.and_then(|file| reader.token_or_before(file)) {
+    if let Some((path, token)) =
+        token.and_then(|file| reader.token_or_before(file, |kept| &kept.token))
+    {
         files.admin_token = Some(token.clone());
         files.kept.token = Some((path, token));
     }
@@ -88,6 +96,10 @@ pub(super) fn load(named: &Named, before: Option<&Files>, problems: &Problems) -
         .encrypted_dns_at
         .and_then(|at| tls::name_servers(at, &mut system, &reader))
         .map(Arc::new);
+    files.webhook = named
+        .webhook
+        .as_ref()
+        .and_then(|hook| hook::load(hook, &mut system, &mut reader, &mut files));
     for (route, file) in &named.fallbacks {
         if let Some(bytes) = reader.bytes(file, MAX_PAGE) {
             files.fallbacks.insert(route.clone(), bytes.into());
@@ -136,11 +148,13 @@ impl Reader<'_> {
         ));
     }
 
-    fn token_or_before(&mut self, file: &At<PathBuf>) -> Option<(PathBuf, Secret)> {
+    fn token_or_before(
+        &mut self,
+        file: &At<PathBuf>,
+        of: impl Fn(&Kept) -> &Option<(PathBuf, Secret)>,
+    ) -> Option<(PathBuf, Secret)> {
         let kept = |before: &Files| {
-            before
-                .kept
-                .token
+            of(&before.kept)
                 .clone()
                 .filter(|(path, _)| *path == file.it)
         };
