@@ -11,6 +11,7 @@ mod cases;
 mod change;
 mod gate;
 mod groups;
+mod incidents;
 mod live;
 mod origin;
 mod pages;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{check, config, demo, explain, healthcheck, recommend, run, schema, upgrade};
+use super::{
+    check, config, demo, explain, healthcheck, incidents, recommend, run, schema, upgrade,
+};
 
 /// A load-shedding edge gateway: admits what its upstreams can finish, refuses the rest early, and explains
 /// every failure.
@@ -34,6 +36,8 @@ enum Verb {
     Config(config::ConfigArgs),
     /// Print what a kind of fault means, why it usually happens, where to look and what prevents the next.
     Explain(explain::ExplainArgs),
+    /// List faults of a running gateway that belong together: where, since when, how much they hit, why, what ended them.
+    Incidents(incidents::IncidentsArgs),
     /// Let a newer binary take over from a running gateway without refusing a connection, and wait until it has.
     Upgrade(upgrade::UpgradeArgs),
 }
@@ -64,6 +68,7 @@ pub fn main() -> ExitCode {
         Verb::Recommend(args) => recommend::run(&args),
         Verb::Config(args) => config::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Incidents(args) => incidents::run(&args),
         Verb::Upgrade(args) => upgrade::run(&args),
     }
 }

@@ -8,6 +8,7 @@ pub mod demo;
 mod explain;
 pub mod gateway;
 mod healthcheck;
+mod incidents;
 mod inquiry;
 mod notify;
 mod recommend;

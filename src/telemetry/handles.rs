@@ -11,6 +11,7 @@ use crate::names::{EjectionCause, ListenerName, Priority, RouteName, UpstreamNam
 use super::{
     Cases, Events,
     catalog::{self, Metric},
+    incidents::{Count, Incidents, Pair},
     recorder::Recorder,
     route::RouteHandles,
     tally::{Ended, Totals},
@@ -30,6 +31,7 @@ pub struct Telemetry {
     access_dropped: Counter,
     cases: Cases,
     events: Events,
+    incidents: Incidents,
 }
 
 type RouteKey = (Option<RouteName>, Option<UpstreamName>, Priority);
@@ -111,6 +113,7 @@ impl Telemetry {
             access_dropped: recorder.counter(&catalog::ACCESS_LOG_DROPPED, []),
             cases: Cases::new(),
             events: Events::new(&recorder),
+            incidents: Incidents::new(&recorder),
             recorder,
         })
     }
@@ -189,6 +192,12 @@ impl Telemetry {
         &self.events
     }
 
+    /// The faults that belong together.
+    #[must_use]
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
     /// A panic was caught while a request was handled.
     pub fn panicked(&self) {
         self.panics.increment(1);
@@ -225,6 +234,19 @@ impl Telemetry {
             *sum = sum.plus(handles.ended());
         }
         ended
+    }
+
+    /// What ended since the gateway began, and how, by route and upstream.
+    pub(super) fn endings(&self) -> HashMap<Pair, Count> {
+        let mut endings: HashMap<_, Count> = HashMap::new();
+        for ((route, upstream, _), handles) in &*self.routes.lock() {
+            let pair = Pair {
+                route: route.clone(),
+                upstream: upstream.clone(),
+            };
+            handles.add_endings(endings.entry(pair).or_default());
+        }
+        endings
     }
 
     /// A config was taken back because requests failed under it.

@@ -6,6 +6,8 @@
 //! * [`Exposition`] writes, at each scrape, what has a life of its own: endpoints, limits, queues, the config.
 //! * [`Events`] tells what happened to the gateway as a whole: to the log, to a record, and to who listens.
 //! * [`Cases`] keeps requests that ended badly for who asks later.
+//! * [`Incidents`] groups faults that belong together.
+//! * [`Webhook`] tells a receiver of them.
 //! * [`AccessLog`] writes one line for each request, from a thread of its own, and never blocks a request.
 
 mod access;
@@ -15,12 +17,14 @@ mod events;
 mod exposition;
 mod fallback;
 mod handles;
+mod incidents;
 mod latency;
 mod logging;
 mod recorder;
 mod route;
 mod tally;
 mod timestamp;
+mod webhook;
 
 pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, Timings};
 pub use cases::{Case, Cases, Filter, Ill, Met, TimingsMs, Tried};
@@ -34,8 +38,13 @@ pub use fallback::FallbackHandles;
 pub use handles::{
     CheckResult, ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles,
 };
+pub use incidents::{
+    Ended as IncidentEnd, Happening, Hit, Incident, Incidents, MOST_KEPT, MOST_OPEN, Rules, Scope,
+    Severity as IncidentSeverity, Turn,
+};
 pub use latency::LatencyCounts;
 pub use logging::{LineFormat, init_logging};
 pub use route::RouteHandles;
 pub use tally::{Ended, Totals};
 pub use timestamp::rfc3339;
+pub use webhook::{Deliveries, Hook, Token as HookToken, Webhook, WebhookHandles};

@@ -27,6 +27,7 @@ mod faults;
 mod files;
 mod groups;
 mod history;
+mod incidents;
 mod limits;
 mod listeners;
 mod overload;

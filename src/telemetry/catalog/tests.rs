@@ -71,6 +71,7 @@ fn busy() -> Arc<Telemetry> {
     listener.timed_out("header");
     telemetry.reloaded(ReloadResult::Applied);
     telemetry.panicked();
+    drop(telemetry.webhook());
     telemetry
 }
 
