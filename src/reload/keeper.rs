@@ -26,7 +26,7 @@ use self::probation::Probation;
 use super::{
     Handle, LastReload, Learned, Status, Trigger, Verdict,
     beside::Beside,
-    handle,
+    casebook, handle,
     history::{History, store},
     hold::{self, Held, Hold},
     memory, needs_restart,
@@ -182,6 +182,9 @@ impl Keeper {
         let now = Instant::now();
         let kept = loaded.plan.history.dir.clone();
         recall(&mut ground, learned, kept.as_deref(), now);
+        if let Some(dir) = &kept {
+            casebook::recall(dir, &telemetry, now, SystemTime::now());
+        }
         let config = ConfigFacts {
             hash: loaded.hash.clone(),
             revision: 1,
@@ -437,7 +440,8 @@ impl Ready {
             tasks.spawn(super::watch::follow(file, asks, stop.clone()));
         }
         let dir = self.loaded.plan.history.dir.clone();
-        let notes = Notes::begun(dir, self.handle.history.clone(), &self.snapshot);
+        let history = self.handle.history.clone();
+        let notes = Notes::begun(dir, history, &self.snapshot, &self.telemetry);
         let (hold, held) = hold::pair();
         let (mut system, system_told) = Beside::new(tasks.clone(), stop.clone());
         system.follow(self.ground.system_files());

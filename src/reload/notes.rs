@@ -1,4 +1,5 @@
-//! What is written to `[history] dir` while the gateway runs: the history, and what limits have learned.
+//! What is written to `[history] dir` while the gateway runs: the history, what limits have learned,
+//! the requests that failed, and incidents.
 //!
 //! Two processes must never write there at once: before another one takes over, this one [pauses](Notes::pause), and
 //! begins again only where nothing comes of it.
@@ -14,10 +15,11 @@ use tokio_util::{
 };
 
 use super::{
+    casebook,
     history::{History, store},
     memory,
 };
-use crate::snapshot::Snapshot;
+use crate::{snapshot::Snapshot, telemetry::Telemetry};
 
 /// See the module.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub(super) struct Notes {
     dir: Option<PathBuf>,
     history: watch::Receiver<Arc<History>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    telemetry: Arc<Telemetry>,
     state: Mutex<State>,
 }
 
@@ -47,11 +50,13 @@ impl Notes {
         dir: Option<PathBuf>,
         history: watch::Receiver<Arc<History>>,
         snapshot: &Arc<ArcSwap<Snapshot>>,
+        telemetry: &Arc<Telemetry>,
     ) -> Self {
         let notes = Self {
             dir,
             history,
             snapshot: Arc::clone(snapshot),
+            telemetry: Arc::clone(telemetry),
             state: Mutex::new(State::Blank),
         };
         notes.begin();
@@ -68,6 +73,8 @@ impl Notes {
         let (history, snapshot) = (self.history.clone(), Arc::clone(&self.snapshot));
         tasks.spawn(store::follow(dir.clone(), history, stop.clone()));
         tasks.spawn(memory::remember(snapshot, dir.clone(), stop.clone()));
+        let telemetry = Arc::clone(&self.telemetry);
+        tasks.spawn(casebook::follow(dir.clone(), telemetry, stop.clone()));
         let stop = stop.drop_guard();
         *state = State::Written { tasks, stop };
     }

@@ -1,5 +1,6 @@
 //! Faults that belong together begin an incident, and it ends; a receiver is told of both, and a restart forgets none.
 
+mod kept;
 mod told;
 
 use std::{net::SocketAddr, time::Duration};
