@@ -227,3 +227,31 @@ async fn an_ejection_after_which_nothing_fails_is_told_as_what_ended_it() {
     let evidence = texts(&found[0]["evidence"]);
     assert!(evidence.contains("it is this one alone"), "{evidence}");
 }
+
+#[tokio::test]
+async fn a_server_that_dies_and_comes_back_is_one_incident_of_several_kinds() {
+    let up = Upstream::saying("fine").await;
+    let address = up.address;
+    let checks = "health = { interval = \"500ms\", timeout = \"500ms\", unhealthy_after = 1, healthy_after = 1 }";
+    let text = config(address, SOON).replace("ejection = { enabled = false }", checks);
+    let gate = TestGateway::start(&text).await;
+    assert_eq!(client::get(gate.web, "/app").await.status, StatusCode::OK);
+    up.kill();
+    drop(up);
+    let kinds = |all: &[Value]| {
+        all.iter()
+            .map(|one| one["kinds"].to_string())
+            .collect::<String>()
+    };
+    let is_out = |all: &[Value]| kinds(all).contains("no_endpoint");
+    let found = until(&gate, Some("/app"), is_out).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let up = Upstream::start_at(address, |_| async { answer(200, "again") }).await;
+    let found = until(&gate, Some("/app"), |all| all.iter().all(is_over)).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        found[0]["ended"]["after"]["kind"], "endpoint_up",
+        "{found:?}"
+    );
+    drop(up);
+}
