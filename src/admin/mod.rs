@@ -13,6 +13,7 @@ mod doctor;
 mod events;
 mod gate;
 mod groups;
+mod incidents;
 mod live;
 mod origin;
 mod pages;

@@ -23,7 +23,7 @@ use super::{
     change::{self, MAX_CONFIG_BYTES},
     doctor,
     events::{self, MAX_LISTENERS},
-    gate,
+    gate, incidents,
     origin::Hosts,
     pages, scrape,
     sessions::Sessions,
@@ -139,6 +139,8 @@ impl std::fmt::Debug for Admin {
 /// | `/api/v1/routes` | routes |
 /// | `/api/v1/faults` | requests that ended badly, each with what is to be made of it |
 /// | `/api/v1/requests/ID` | one request that is kept, with what is to be made of it |
+/// | `/api/v1/incidents` | faults that belong together, why, and what ended them |
+/// | `/api/v1/incidents/ID` | one of them |
 /// | `/api/v1/recommendations` | limits that the last hour would have fitted into |
 /// | `/api/v1/events` | what happens, as server-sent events to at most [`MAX_LISTENERS`], or a page of the past |
 /// | `/api/v1/stream` | server-sent events, one a second, at most [`MAX_STREAMS`] watchers |
@@ -163,6 +165,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/routes", get(routes))
         .route("/api/v1/faults", get(cases::faults))
         .route("/api/v1/requests/{id}", get(cases::request))
+        .route("/api/v1/incidents", get(incidents::all))
+        .route("/api/v1/incidents/{id}", get(incidents::one))
         .route("/api/v1/recommendations", get(recommendations))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/stream", get(watch))

@@ -17,6 +17,8 @@ pub(super) fn page(telemetry: &Telemetry, source: &dyn Source) -> String {
     live.gauge(&catalog::BUILD_INFO, [status.version], 1.0);
     pressure(&mut live, &status.pressure);
     live.gauge(&catalog::READY, [], flag(source.ready().is_ready()));
+    let open = telemetry.incidents().open();
+    live.gauge(&catalog::INCIDENTS_OPEN, [], open as f64);
     config(&mut live, &source.config());
     for (listener, count) in source.connections() {
         live.gauge(&catalog::CONNECTIONS, [&listener], count as f64);

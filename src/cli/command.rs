@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{check, config, demo, doctor, explain, healthcheck, recommend, run, schema, upgrade};
+use super::{
+    check, config, demo, doctor, explain, healthcheck, incidents, recommend, run, schema, upgrade,
+};
 
 /// A load-shedding edge gateway: admits what its upstreams can finish, refuses the rest early, and explains
 /// every failure.
@@ -38,6 +40,8 @@ enum Verb {
     /// and at the machine. Through a running gateway, or from this process where none runs. Ends with 0 where nothing is
     /// bad, 1 where something is, 2 where there is no such target.
     Doctor(doctor::DoctorArgs),
+    /// List faults of a running gateway that belong together: where, since when, how much they hit, why, what ended them.
+    Incidents(incidents::IncidentsArgs),
     /// Let a newer binary take over from a running gateway without refusing a connection, and wait until it has.
     Upgrade(upgrade::UpgradeArgs),
 }
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Config(args) => config::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
+        Verb::Incidents(args) => incidents::run(&args),
         Verb::Upgrade(args) => upgrade::run(&args),
     }
 }

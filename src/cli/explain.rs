@@ -45,7 +45,7 @@ pub(super) struct ExplainArgs {
 
 /// How long ago, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ago(u64);
+pub(super) struct Ago(pub(super) u64);
 
 /// How many failed requests of a route are shown.
 const MOST: usize = 20;
@@ -341,7 +341,7 @@ fn metric(facts: Facts) -> String {
 }
 
 /// `text` in lines of a terminal's width, the first behind `- ` where `indent` is not empty.
-fn wrapped(text: &str, indent: &str) -> String {
+pub(super) fn wrapped(text: &str, indent: &str) -> String {
     const WIDTH: usize = 96;
     let (first, next) = if indent.is_empty() {
         (String::new(), String::new())

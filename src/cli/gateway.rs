@@ -2,6 +2,7 @@
 
 mod fronts;
 mod hand_over;
+mod incidents;
 mod outlets;
 
 use std::{
@@ -138,13 +139,9 @@ impl Gateway {
         let keeper = ready.keep(Arc::new(outlets));
         let tasks = TaskTracker::new();
         tasks.spawn(upkeep(Arc::clone(&telemetry), stop.clone()));
-        let events = telemetry.events().clone();
-        tasks.spawn(admission::watch(
-            pressure.clone(),
-            signals,
-            events,
-            stop.clone(),
-        ));
+        let (pressed, events) = (pressure.clone(), telemetry.events().clone());
+        tasks.spawn(admission::watch(pressed, signals, events, stop.clone()));
+        incidents::begin(&tasks, &keeper.snapshot, &telemetry, &stop);
         tasks.spawn(strain_listeners(pressure.subscribe(), strain, stop.clone()));
         let (status, source) = (keeper.handle.subscribe(), Arc::clone(&keeper.snapshot));
         tasks.spawn(follow_plan(status, source, pressure));

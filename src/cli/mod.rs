@@ -9,6 +9,7 @@ mod doctor;
 mod explain;
 pub mod gateway;
 mod healthcheck;
+mod incidents;
 mod inquiry;
 mod notify;
 mod recommend;

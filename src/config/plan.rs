@@ -5,6 +5,7 @@ mod check;
 mod dns;
 mod errors;
 mod fallback;
+mod incidents;
 mod overload;
 
 use std::{
@@ -27,6 +28,7 @@ pub use check::{
 pub use dns::{DnsPlan, DnsTransport, NameServer};
 pub use errors::{CauseWord, ErrorsPlan, LanguageTag, TextPlan};
 pub use fallback::FallbackPlan;
+pub use incidents::{IncidentsPlan, WebhookPlan};
 pub use overload::{
     ConcurrencyMode, ConcurrencyPlan, HedgeAfter, HedgePlan, LawWord, LimitBounds, OutcomePlan,
     PressurePlan, QueuePlan, Stretch, TenantKey,
@@ -55,6 +57,8 @@ pub struct Plan {
     pub reload: ReloadPlan,
     /// What outlives the process.
     pub history: HistoryPlan,
+    /// From when on faults are an incident, and who is told.
+    pub incidents: IncidentsPlan,
     /// At least one; names are unique.
     pub listeners: Vec<ListenerPlan>,
     /// By name.

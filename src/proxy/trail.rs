@@ -259,6 +259,8 @@ impl Trail {
             if let Some(refusal) = &fault.refusal {
                 handles.shed(refusal.reason);
             }
+        } else if status >= 500 && self.target.is_some() && !self.fell_back() {
+            handles.own_error();
         }
         handles.finished(status, self.timings.total);
         let cases = self.entrance.telemetry.cases();

@@ -27,6 +27,7 @@ use self::{prepare::Prepared, probation::Probation};
 use super::{
     Handle, LastReload, Learned, Status, Trigger, Verdict,
     beside::Beside,
+    casebook,
     expiry::Expiry,
     handle,
     history::{History, store},
@@ -192,6 +193,9 @@ impl Keeper {
         let now = Instant::now();
         let kept = loaded.plan.history.dir.clone();
         recall(&mut ground, learned, kept.as_deref(), now);
+        if let Some(dir) = &kept {
+            casebook::recall(dir, &telemetry, now, SystemTime::now());
+        }
         let config = ConfigFacts {
             hash: loaded.hash.clone(),
             revision: 1,
@@ -446,7 +450,8 @@ impl Ready {
             tasks.spawn(super::watch::follow(file, asks, stop.clone()));
         }
         let dir = self.loaded.plan.history.dir.clone();
-        let notes = Notes::begun(dir, self.handle.history.clone(), &self.snapshot);
+        let history = self.handle.history.clone();
+        let notes = Notes::begun(dir, history, &self.snapshot, &self.telemetry);
         let notes = Arc::new(notes);
         let (hold, held) = hold::pair();
         let (mut system, system_told) = Beside::new(tasks.clone(), stop.clone());

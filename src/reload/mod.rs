@@ -4,6 +4,7 @@
 //! One task ([`Keeper`]) owns the live state and makes every snapshot, so that none is ever half of two.
 
 mod beside;
+mod casebook;
 mod disk;
 mod expiry;
 mod folder;

@@ -1,4 +1,5 @@
-//! What is written to `[history] dir` while the gateway runs: the history, and what limits have learned.
+//! What is written to `[history] dir` while the gateway runs: the history, what limits have learned,
+//! the requests that failed, and incidents.
 //!
 //! Two processes must never write there at once: before another one takes over, this one [pauses](Notes::pause), and
 //! begins again only where nothing comes of it. A config may move it elsewhere: who writes at the new place begins when
@@ -19,18 +20,19 @@ use tokio_util::{
 };
 
 use super::{
-    Unprepared,
+    Unprepared, casebook,
     folder::Folder,
     history::{History, store},
     memory,
 };
-use crate::snapshot::Snapshot;
+use crate::{snapshot::Snapshot, telemetry::Telemetry};
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Notes {
     history: watch::Receiver<Arc<History>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    telemetry: Arc<Telemetry>,
     place: Mutex<Place>,
 }
 
@@ -66,10 +68,12 @@ impl Notes {
         dir: Option<PathBuf>,
         history: watch::Receiver<Arc<History>>,
         snapshot: &Arc<ArcSwap<Snapshot>>,
+        telemetry: &Arc<Telemetry>,
     ) -> Self {
         let notes = Self {
             history,
             snapshot: Arc::clone(snapshot),
+            telemetry: Arc::clone(telemetry),
             place: Mutex::new(Place {
                 dir,
                 state: State::Blank,
@@ -137,8 +141,10 @@ impl Notes {
             let (history, snapshot) = (self.history.clone(), Arc::clone(&self.snapshot));
             let history = store::follow(dir.clone(), history, stop.clone());
             tasks.spawn(after(before.clone(), history));
-            let limits = memory::remember(snapshot, dir, stop.clone());
+            let limits = memory::remember(snapshot, dir.clone(), stop.clone());
             tasks.spawn(after(before.clone(), limits));
+            let cases = casebook::follow(dir, Arc::clone(&self.telemetry), stop.clone());
+            tasks.spawn(after(before.clone(), cases));
         }
         let stop = stop.drop_guard();
         place.state = State::Written { tasks, stop };

@@ -165,6 +165,7 @@ impl Ground {
             certificates: loaded.files.certificates.clone(),
             troubles: loaded.files.troubles.clone(),
             name_servers: loaded.files.name_servers.clone(),
+            webhook: loaded.files.webhook.clone(),
             upstreams,
         };
         self.endpoints.retire(&snapshot.endpoints().collect(), now);

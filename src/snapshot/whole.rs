@@ -6,7 +6,7 @@ use super::{FallbackLive, Found, Named, Roster, Spill};
 use crate::{
     admission::{FailedKeys, Gate, RateLimit, Remembered, RetryBudget, RouteNumber},
     balance::Turns,
-    config::{CertificateFacts, ConfigHash, Plan, RoutePlan, Trouble, UpstreamPlan},
+    config::{CertificateFacts, ConfigHash, HookFiles, Plan, RoutePlan, Trouble, UpstreamPlan},
     names::{EndpointId, UpstreamName},
     pool::Seats,
     respond::Pages,
@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub troubles: Vec<Trouble>,
     /// How name servers over TLS are checked, where the config has any.
     pub name_servers: Option<Arc<rustls::ClientConfig>>,
+    /// What the webhook of incidents needs, where there is one.
+    pub webhook: Option<HookFiles>,
     /// Ordered by name: a [`Target`] holds an index into it.
     pub upstreams: Vec<Arc<UpstreamLive>>,
 }

@@ -60,6 +60,14 @@ catalogue! {
         "From the head of a request to the last byte of its answer.";
     FAULTS = Counter "tidegate_faults_total" ["route", "upstream", "cause", "kind", "stage"]
         "Requests that ended badly, by whose doing it was, what happened and where on the road.";
+    INCIDENTS_OPEN = Gauge "tidegate_incidents_open" []
+        "Incidents that go on: faults that belong together, by `[incidents]`.";
+    INCIDENTS = Counter "tidegate_incidents_total" ["cause"]
+        "Incidents that began, by whose doing they likely were.";
+    INCIDENTS_LEFT_OUT = Counter "tidegate_incidents_left_out_total" []
+        "Incidents that were not begun because there were too many already.";
+    WEBHOOKS = Counter "tidegate_webhooks_total" ["result"]
+        "Tellings of incidents to the webhook: delivered, retried (a try failed and another is made), failed (no more tries), refused (the answer says that more tries are useless) or dropped (too many waited).";
     SHED = Counter "tidegate_shed_total" ["route", "reason", "priority"]
         "Requests that admission refused.";
     SHADOW_SHED = Counter "tidegate_shadow_shed_total" ["route", "reason", "priority"]

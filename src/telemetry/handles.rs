@@ -12,6 +12,7 @@ use crate::names::{EjectionCause, ListenerName, Priority, RouteName, UpstreamNam
 use super::{
     Cases, Events,
     catalog::{self, Metric},
+    incidents::{Count, Incidents, Pair},
     owners::{Owner, Owners},
     recorder::Recorder,
     route::RouteHandles,
@@ -31,6 +32,7 @@ pub struct Telemetry {
     access_dropped: Counter,
     cases: Cases,
     events: Events,
+    incidents: Incidents,
 }
 
 /// What is counted of one upstream.
@@ -112,6 +114,7 @@ impl Telemetry {
             access_dropped: recorder.counter(&catalog::ACCESS_LOG_DROPPED, []),
             cases: Cases::new(),
             events: Events::new(recorder),
+            incidents: Incidents::new(recorder),
             owners,
         })
     }
@@ -183,6 +186,12 @@ impl Telemetry {
         &self.events
     }
 
+    /// The faults that belong together.
+    #[must_use]
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
     /// A panic was caught while a request was handled.
     pub fn panicked(&self) {
         self.panics.increment(1);
@@ -210,6 +219,11 @@ impl Telemetry {
     #[must_use]
     pub fn ended(&self) -> HashMap<Option<RouteName>, Ended> {
         self.owners.ended()
+    }
+
+    /// What ended since the gateway began, and how, by route and upstream.
+    pub(super) fn endings(&self) -> HashMap<Pair, Count> {
+        self.owners.endings()
     }
 
     /// A config was taken back because requests failed under it.

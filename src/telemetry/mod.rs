@@ -6,6 +6,8 @@
 //! * [`Exposition`] writes, at each scrape, what has a life of its own: endpoints, limits, queues, the config.
 //! * [`Events`] tells what happened to the gateway as a whole: to the log, to a record, and to who listens.
 //! * [`Cases`] keeps requests that ended badly for who asks later.
+//! * [`Incidents`] groups faults that belong together.
+//! * [`Webhook`] tells a receiver of them.
 //! * [`AccessLog`] writes one line for each request, from a thread of its own, and never blocks a request.
 
 mod access;
@@ -15,6 +17,7 @@ mod events;
 mod exposition;
 mod fallback;
 mod handles;
+mod incidents;
 mod latency;
 mod logging;
 mod owners;
@@ -22,6 +25,7 @@ mod recorder;
 mod route;
 mod tally;
 mod timestamp;
+mod webhook;
 
 pub use access::{AccessLine, AccessLog, AccessLogError, AccessTo, MOST_FORMER, Timings, Turn};
 pub use cases::{Case, Cases, Filter, Ill, Met, TimingsMs, Tried};
@@ -35,8 +39,13 @@ pub use fallback::FallbackHandles;
 pub use handles::{
     CheckResult, ListenerHandles, ReloadResult, RetryResult, Telemetry, UpstreamHandles,
 };
+pub use incidents::{
+    Ended as IncidentEnd, Happening, Hit, Incident, Incidents, MOST_KEPT, MOST_OPEN, Rules, Scope,
+    Severity as IncidentSeverity, Turn,
+};
 pub use latency::LatencyCounts;
 pub use logging::{LineFormat, OwnLog, init_logging};
 pub use route::RouteHandles;
 pub use tally::{Ended, Totals};
 pub use timestamp::rfc3339;
+pub use webhook::{Deliveries, Hook, Token as HookToken, Webhook, WebhookHandles};

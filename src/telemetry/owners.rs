@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
+    incidents::{Count, Pair},
     recorder::{self, Recorder},
     route::RouteHandles,
     tally::{Ended, Totals},
@@ -148,6 +149,24 @@ impl Owners {
             }
         }
         ended
+    }
+
+    /// What ended, and how, by route and upstream; of those that are not forgotten.
+    pub(super) fn endings(&self) -> HashMap<Pair, Count> {
+        let mut endings: HashMap<_, Count> = HashMap::new();
+        for (owner, owned) in &self.named.lock().owned {
+            if let Owner::Road(route, upstream) = owner {
+                let pair = Pair {
+                    route: route.clone(),
+                    upstream: upstream.clone(),
+                };
+                let count = endings.entry(pair).or_default();
+                for handles in owned.handles.values() {
+                    handles.add_endings(count);
+                }
+            }
+        }
+        endings
     }
 }
 

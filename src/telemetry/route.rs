@@ -19,6 +19,7 @@ use super::{
     Cases,
     cases::Pace,
     catalog,
+    incidents::Count,
     recorder::Recorder,
     tally::{Ended, Tally, Totals},
 };
@@ -126,6 +127,7 @@ impl RouteHandles {
 
     /// A request ended with `fault`.
     pub fn fault(&self, fault: &Fault) {
+        self.tally.fault(fault.kind);
         let key = (fault.kind, fault.stage);
         if let Some(counter) = self.faults.read().get(&key) {
             counter.increment(1);
@@ -134,6 +136,11 @@ impl RouteHandles {
         let counter = self.fault_counter(fault);
         counter.increment(1);
         self.faults.write().entry(key).or_insert(counter);
+    }
+
+    /// A request was answered with an error of the service's own, 500 or above.
+    pub fn own_error(&self) {
+        self.tally.own_error();
     }
 
     /// Whether a request that ended so at `now` is to be kept in `cases`.
@@ -178,6 +185,10 @@ impl RouteHandles {
 
     pub(super) fn ended(&self) -> Ended {
         self.tally.ended()
+    }
+
+    pub(super) fn add_endings(&self, to: &mut Count) {
+        self.tally.add_endings(to);
     }
 
     pub(super) fn add_to(&self, totals: &mut Totals) {

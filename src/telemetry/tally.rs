@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
-use crate::fault::ShedReason;
+use crate::fault::{Kind, ShedReason};
 
-use super::latency::{LatencyCounters, LatencyCounts};
+use super::{
+    incidents::{Count, Ending},
+    latency::{LatencyCounters, LatencyCounts},
+};
 
 /// What one route towards one upstream has seen. Relaxed: counters nobody infers anything else from.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(super) struct Tally {
     finished: AtomicU64,
     good: AtomicU64,
     shed: [AtomicU64; ShedReason::ALL.len()],
+    faults: [AtomicU64; Kind::ALL.len()],
+    own_errors: AtomicU64,
     latency: LatencyCounters,
 }
 
@@ -56,6 +61,8 @@ impl Tally {
             finished: AtomicU64::new(0),
             good: AtomicU64::new(0),
             shed: std::array::from_fn(|_| AtomicU64::new(0)),
+            faults: std::array::from_fn(|_| AtomicU64::new(0)),
+            own_errors: AtomicU64::new(0),
             latency: LatencyCounters::new(),
         }
     }
@@ -93,6 +100,25 @@ impl Tally {
         if let Some(count) = self.shed.get(reason.index()) {
             count.fetch_add(1, Relaxed);
         }
+    }
+
+    pub(super) fn fault(&self, kind: Kind) {
+        if let Some(count) = self.faults.get(kind.index()) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(super) fn own_error(&self) {
+        self.own_errors.fetch_add(1, Relaxed);
+    }
+
+    /// Adds what ended, and how.
+    pub(super) fn add_endings(&self, to: &mut Count) {
+        to.requests += self.finished.load(Relaxed);
+        for (kind, count) in Kind::ALL.iter().zip(&self.faults) {
+            to.add(Ending::Fault(*kind), count.load(Relaxed));
+        }
+        to.add(Ending::Own, self.own_errors.load(Relaxed));
     }
 
     /// `good` is read last: what ends meanwhile is then missing from those that ended badly, not among them by mistake.

@@ -28,6 +28,7 @@ mod fallback;
 mod files;
 mod groups;
 mod history;
+mod incidents;
 mod limits;
 mod listeners;
 mod outlets;

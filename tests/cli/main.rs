@@ -493,6 +493,46 @@ fn check_goes_the_road_only_where_it_is_to() {
 }
 
 #[test]
+fn what_fails_together_is_listed_as_an_incident() {
+    let gateway = Running::start();
+    let none = gateway.asked(&["incidents"]);
+    assert_eq!(text(&none.stdout), "no incident\n");
+    for _ in 0..6 {
+        gateway.get("/fails");
+    }
+    // It is looked for once a second; a look by the verb takes some milliseconds.
+    let told = (0..2000).find_map(|_| {
+        let told = gateway.asked(&["incidents", "--open", "--since", "10m"]);
+        assert_eq!(told.status.code(), Some(0), "{told:?}");
+        let told = text(&told.stdout).to_owned();
+        (told != "no incident\n").then_some(told)
+    });
+    let told = told.expect("an incident");
+    for part in [
+        ", open, high\n",
+        ", goes on\n",
+        "where     upstream app, route app\n",
+        "kinds     connection_refused (",
+        "The service refused the connection. Cause: network; ",
+        "Evidence\n",
+        "tidegate explain ",
+    ] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
+    let json = gateway.asked(&["incidents", "--json"]);
+    let all: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let id = all[0]["id"].as_str().unwrap();
+    let one = gateway.asked(&["incidents", id]);
+    assert!(
+        text(&one.stdout).starts_with(&format!("incident  {id}, open")),
+        "{one:?}"
+    );
+    let unknown = gateway.asked(&["incidents", "another"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert_eq!(text(&unknown.stderr), "There is no such incident.\n");
+}
+
+#[test]
 fn a_kind_of_fault_is_explained_without_a_gateway() {
     let (folder, _) = folder(VALID);
     let output = tidegate(folder.path(), &["explain", "--kind", "queue_full"]);

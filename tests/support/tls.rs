@@ -26,7 +26,12 @@ pub struct Certificate(CertifiedKey<KeyPair>);
 
 impl Certificate {
     pub fn new() -> Self {
-        let made = generate_simple_self_signed(["test".to_owned()]);
+        Self::of("test")
+    }
+
+    /// The same for another name or address.
+    pub fn of(name: &str) -> Self {
+        let made = generate_simple_self_signed([name.to_owned()]);
         Self(made.expect("a certificate"))
     }
 

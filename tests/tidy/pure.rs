@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{none, source::Source, tree};
 
 /// Files and folders that decide and do nothing else.
-const PURE: [&str; 14] = [
+const PURE: [&str; 20] = [
     "src/route",
     "src/balance",
     "src/admission/concurrency",
@@ -20,6 +20,12 @@ const PURE: [&str; 14] = [
     "src/health/streak.rs",
     "src/reload/guard.rs",
     "src/reload/history/mod.rs",
+    "src/telemetry/incidents/counts.rs",
+    "src/telemetry/incidents/evidence.rs",
+    "src/telemetry/incidents/machine.rs",
+    "src/telemetry/incidents/open.rs",
+    "src/telemetry/incidents/rules.rs",
+    "src/telemetry/incidents/window.rs",
 ];
 
 /// What reads a clock or rolls dice.

@@ -110,6 +110,12 @@ const ADMIN: &[(&str, &str, &str)] = &[
     ),
     (
         "GET",
+        "/api/v1/incidents",
+        "Faults that belong together, those that go on first, then the newest first: since when, how much of the traffic they hit, the likely cause with its evidence, and what ended them. `open=true`, `since` (seconds), `upstream`, `route` and `most` (256, which are kept) choose.",
+    ),
+    ("GET", "/api/v1/incidents/{id}", "One of them."),
+    (
+        "GET",
         "/api/v1/recommendations",
         "For each limit: another that the last hour's traffic would have fitted into, with the lines to paste.",
     ),

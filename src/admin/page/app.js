@@ -372,6 +372,45 @@ async function followEvents(last) {
   }
 }
 
+// === incidents ===
+
+const INCIDENTS = { every: 5000, patience: 4000, path: "/api/v1/incidents?since=86400&most=20" };
+
+function showIncidents(incidents) {
+  const open = incidents.filter((incident) => incident.ended === null).length;
+  say(byId("incidents-note"), open > 0 ? `${open} ${open === 1 ? "goes" : "go"} on` : "");
+  byId("incidents").hidden = incidents.length === 0;
+  byId("incidents-empty").hidden = incidents.length > 0;
+  reconcile(
+    byId("incidents").tBodies[0],
+    incidents,
+    (incident) => incident.id,
+    (incident) => make("tr", { data: { incident: incident.id } },
+      make("td", { textContent: new Date(incident.began_ms).toLocaleString() }), make("td", {}, make("span")), make("td"),
+      make("td", {}, make("span"), " ", make("span", { className: "why" }))),
+    (row, incident) => {
+      const { ended } = incident;
+      const lasted = span((incident.last_fault_ms - incident.began_ms) / 1000);
+      chip(row.cells[1].firstElementChild, ended ? "over" : incident.severity === "low" ? "stale" : "lost", ended ? `over after ${lasted}` : `open, ${incident.severity}`);
+      say(row.cells[2], `${number(incident.faulted, 0)} of ${number(incident.requests, 0)} requests`);
+      const [what, by] = row.cells[3].children;
+      say(what, incident.sentence);
+      say(by, ended?.by ?? incident.after?.sentence ?? "");
+    },
+  );
+}
+
+async function lookForIncidents() {
+  setTimeout(lookForIncidents, INCIDENTS.every);
+  if (document.hidden) return;
+  try {
+    const answer = await fetch(INCIDENTS.path, { signal: AbortSignal.timeout(INCIDENTS.patience), headers: { accept: "application/json" } });
+    if (answer.ok) showIncidents(await answer.json());
+  } catch {
+    // The stream tells that the gateway is gone.
+  }
+}
+
 // === the chart ===
 
 const history = [];
@@ -554,4 +593,5 @@ chart.addEventListener("pointerleave", () => {
 });
 new ResizeObserver(draw).observe(chart);
 document.addEventListener("visibilitychange", () => document.hidden || advise());
+lookForIncidents();
 listen();

@@ -10,6 +10,7 @@ mod errors;
 mod fallback;
 mod groups;
 mod health;
+mod incidents;
 mod limits;
 mod listener;
 mod matcher;
@@ -26,6 +27,8 @@ use std::{
 };
 
 use toml::{Spanned, de::DeTable};
+
+pub(super) use incidents::NamedHook;
 
 use super::{
     ClientAuth, Plan, UpstreamProtocol, fields,
@@ -52,6 +55,7 @@ pub(super) struct Named {
     pub(super) fallbacks: Vec<(RouteName, At<PathBuf>)>,
     /// What browsers get of a fault.
     pub(super) page: Option<At<PathBuf>>,
+    pub(super) webhook: Option<NamedHook>,
     /// The first name server that is asked over TLS.
     pub(super) encrypted_dns_at: Option<Span>,
 }
@@ -112,6 +116,8 @@ pub(super) fn compile(
     conflict::unused(&upstreams, &routes, problems);
     let (dns, encrypted_at) = process::dns(&root.table_or_empty(&fields::DNS), folder);
     let (errors, page) = errors::errors(&root.table_or_empty(&fields::ERRORS), folder);
+    let (incidents, webhook) =
+        incidents::incidents(&root.table_or_empty(&fields::INCIDENTS), folder);
     let encrypted_of = |upstream: &upstream::Upstream| upstream.encrypted_dns_at;
     let named = Named {
         token,
@@ -127,6 +133,7 @@ pub(super) fn compile(
             .collect(),
         fallbacks: routes.iter().filter_map(route::Route::page).collect(),
         page,
+        webhook,
     };
     let plan = Plan {
         admin: admin.plan,
@@ -138,6 +145,7 @@ pub(super) fn compile(
         pressure: process::pressure(&root.table_or_empty(&fields::PRESSURE)),
         reload: change::reload(&root.table_or_empty(&fields::RELOAD)),
         history: change::history(&root.table_or_empty(&fields::HISTORY), folder),
+        incidents,
         listeners: listeners
             .into_iter()
             .map(|listener| listener.plan)
@@ -173,7 +181,10 @@ impl Named {
         let roots = roots.chain(clients.map(|clients| &clients.ca));
         let pages = self.fallbacks.iter().map(|(_, file)| file);
         let pages = pages.chain(&self.page);
-        let files = pairs.chain(roots).chain(pages).chain(&self.token);
+        let hook = self.webhook.iter();
+        let hook = hook.flat_map(|hook| hook.token.iter().chain(&hook.ca));
+        let named = pages.chain(&self.token).chain(hook);
+        let files = pairs.chain(roots).chain(named);
         files.map(|file| file.it.clone()).collect()
     }
 }

@@ -53,14 +53,14 @@ pub(crate) static MIN_REQUESTS: Preset<NonZeroU32> = Preset::new(
 pub(crate) static HISTORY: Section = Section::of(
     "history",
     "[history]",
-    "What outlives the process: the configs that were in force, and what limits have learned. A change holds at once.",
+    "What outlives the process: the configs that were in force, what limits have learned, the requests that failed, and incidents. A change holds at once.",
     &[&DIR],
 );
 pub(crate) static DIR: Field<FilePath> = Field::optional(
     "dir",
     Shape::Text("the path of a folder"),
     "nothing is kept on disk",
-    "A folder, made where it is missing, for the last 50 configs and, each 10 seconds, for what learned limits have come to. A start within the hour goes on from there. One folder for one gateway. Set or moved while it runs, it begins with what is in memory, and replaces what an earlier gateway left there; where no file can be made in it, the whole config is refused.",
+    "A folder, made where it is missing, for the last 50 configs and, each 10 seconds, for what learned limits have come to; a start within the hour goes on from there. Each few seconds, where there are new ones, for the requests that failed (at most 8 MiB) and for incidents. One folder for one gateway. Set or moved while it runs, it begins with what is in memory, and replaces what an earlier gateway left there; where no file can be made in it, the whole config is refused.",
 );
 
 pub(crate) static UPGRADE: Section = Section::of(

@@ -3,6 +3,7 @@
 pub(crate) mod change;
 pub(crate) mod errors;
 pub(crate) mod health;
+pub(crate) mod incidents;
 pub(crate) mod listener;
 pub(crate) mod process;
 pub(crate) mod route;
@@ -18,8 +19,8 @@ pub(crate) static ROOT: Section = Section::of(
     "",
     "The config file of Tidegate.",
     &[
-        &ADMIN, &LOG, &DRAIN, &UPGRADE, &ERRORS, &DNS, &PRESSURE, &RELOAD, &HISTORY, &LISTENERS,
-        &UPSTREAMS, &ROUTES,
+        &ADMIN, &LOG, &DRAIN, &UPGRADE, &ERRORS, &DNS, &PRESSURE, &RELOAD, &HISTORY, &INCIDENTS,
+        &LISTENERS, &UPSTREAMS, &ROUTES,
     ],
 );
 
@@ -76,6 +77,12 @@ pub(crate) static HISTORY: Nested = Nested::optional(
     Shape::Table(&change::HISTORY),
     "its defaults",
     "What outlives the process.",
+);
+pub(crate) static INCIDENTS: Nested = Nested::optional(
+    "incidents",
+    Shape::Table(&incidents::INCIDENTS),
+    "its defaults",
+    "From when on faults are an incident, and who is told.",
 );
 pub(crate) static LISTENERS: Nested = Nested::required(
     "listeners",

@@ -48,6 +48,8 @@ pub(super) struct Kept {
     /// What routes answer with when nothing else can serve.
     pub(super) answers: BTreeMap<PathBuf, Bytes>,
     pub(super) page: Option<(PathBuf, Arc<Template>)>,
+    /// Of the webhook.
+    pub(super) hook_token: Option<(PathBuf, Secret)>,
     /// What decided about the TLS of listeners and upstreams.
     pub(super) servers: BTreeMap<String, Print>,
     pub(super) clients: BTreeMap<String, Print>,

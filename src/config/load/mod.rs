@@ -3,6 +3,7 @@
 //! The only part of the room, beside the reading of the config itself, that touches the disk. What is wrong
 //! with a file is told at the place of the config that names it.
 
+mod hook;
 mod kept;
 mod page;
 mod pem;
@@ -15,8 +16,11 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use self::kept::Kept;
-pub use self::kept::{CertificateFacts, Trouble};
-pub use self::validity::not_after;
+pub use self::{
+    hook::HookFiles,
+    kept::{CertificateFacts, Trouble},
+    validity::not_after,
+};
 use super::{
     Template,
     compile::Named,
@@ -40,6 +44,8 @@ pub struct Files {
     pub page: Option<Arc<Template>>,
     /// What callers of the admin listener must show.
     pub admin_token: Option<Secret>,
+    /// What the webhook needs, where there is one.
+    pub webhook: Option<HookFiles>,
     /// SHA-256 over the bytes of all named files; it changes when any of them does.
     pub fingerprint: [u8; 32],
     /// The certificates that listeners show.
@@ -78,7 +84,9 @@ pub(super) fn load(named: &Named, before: Option<&Files>, problems: &Problems) -
     };
     let mut files = Files::default();
     let token = named.token.as_ref();
-    if let Some((path, token)) = token.and_then(|file| reader.token_or_before(file)) {
+    if let Some((path, token)) =
+        token.and_then(|file| reader.token_or_before(file, |kept| &kept.token))
+    {
         files.admin_token = Some(token.clone());
         files.kept.token = Some((path, token));
     }
@@ -93,6 +101,10 @@ pub(super) fn load(named: &Named, before: Option<&Files>, problems: &Problems) -
         .encrypted_dns_at
         .and_then(|at| tls::name_servers(at, &mut system, &reader))
         .map(Arc::new);
+    files.webhook = named
+        .webhook
+        .as_ref()
+        .and_then(|hook| hook::load(hook, &mut system, &mut reader, &mut files));
     for (route, file) in &named.fallbacks {
         let kept = |before: &Files| before.kept.answers.get(&file.it).cloned();
         let read = |reader: &mut Reader<'_>| reader.bytes(file, MAX_PAGE).map(Bytes::from);
@@ -150,11 +162,13 @@ impl Reader<'_> {
         ));
     }
 
-    fn token_or_before(&mut self, file: &At<PathBuf>) -> Option<(PathBuf, Secret)> {
+    fn token_or_before(
+        &mut self,
+        file: &At<PathBuf>,
+        of: impl Fn(&Kept) -> &Option<(PathBuf, Secret)>,
+    ) -> Option<(PathBuf, Secret)> {
         let kept = |before: &Files| {
-            before
-                .kept
-                .token
+            of(&before.kept)
                 .clone()
                 .filter(|(path, _)| *path == file.it)
         };

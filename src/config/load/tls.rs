@@ -186,7 +186,11 @@ pub(super) fn name_servers(
 }
 
 /// The authorities of a file, or those that it held before.
-fn roots_of(file: &At<PathBuf>, reader: &mut Reader<'_>, files: &mut Files) -> Option<Roots> {
+pub(super) fn roots_of(
+    file: &At<PathBuf>,
+    reader: &mut Reader<'_>,
+    files: &mut Files,
+) -> Option<Roots> {
     let kept = |before: &Files| before.kept.roots.get(&file.it).cloned();
     let roots = reader.or_before(&file.it, kept, |reader| roots(file, reader))?;
     files.kept.roots.insert(file.it.clone(), roots.clone());
@@ -290,7 +294,7 @@ fn certified(
 
 impl SystemRoots {
     /// The roots, for what stands at `at`.
-    fn roots(&mut self, at: Span, reader: &Reader<'_>) -> RootCertStore {
+    pub(super) fn roots(&mut self, at: Span, reader: &Reader<'_>) -> RootCertStore {
         if let Some(store) = &self.0 {
             return store.clone();
         }

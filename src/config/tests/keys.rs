@@ -29,6 +29,8 @@ fn place_of(section: &str) -> (&'static str, &'static str, &'static str) {
         "reload" => (BASE, "[reload]\n", ""),
         "guard" => (BASE, "[reload.guard]\n", ""),
         "history" => (BASE, "[history]\n", ""),
+        "incidents" => (BASE, "[incidents]\n", ""),
+        "webhook" => (BASE, "[incidents.webhook]\n", ""),
         "listener" => ("", "[[listeners]]\n", ""),
         "listener_tls" => (BASE, "[listeners.tls]\n", ""),
         "certificate" => (BASE, "[listeners.tls]\ncertificates = [{ ", " }]"),

@@ -7,6 +7,7 @@ mod examples;
 mod failover;
 mod files;
 mod health;
+mod incidents;
 mod keys;
 mod meaning;
 mod overload;

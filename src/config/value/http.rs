@@ -26,6 +26,10 @@ pub(crate) struct RedirectTo(pub(crate) Box<str>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerHost(pub(crate) Box<str>);
 
+/// Where a webhook goes: a whole `http` or `https` URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WebUrl(pub(crate) Uri);
+
 const METHODS: [&str; 8] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "QUERY",
 ];
@@ -145,9 +149,64 @@ impl FromText for ServerHost {
     }
 }
 
+impl FromText for WebUrl {
+    fn from_text(text: &str) -> Result<Self, Wrong> {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.len() > 2048 {
+            return Err(Wrong::because("at most 2,048 visible ASCII characters"));
+        }
+        if text.contains('#') {
+            return Err(Wrong::because("a fragment is never sent"));
+        }
+        if !text.contains("://") && !text.is_empty() {
+            let rest = text.trim_start_matches('/');
+            return Err(Wrong::form().help(format!("write \"https://{rest}\"")));
+        }
+        let uri = text.parse::<Uri>().map_err(|_| Wrong::form())?;
+        let authority = uri.authority().ok_or_else(Wrong::form)?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(Wrong::because("`https://` or `http://` is spoken"));
+        }
+        if authority.as_str().contains('@') {
+            return Err(Wrong::because("a URL shows a secret to whoever reads it")
+                .help("put a token into a file, and name it with `token_file`"));
+        }
+        let host = authority.host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        match ServerName::try_from(bare) {
+            Ok(_) if !host.is_empty() && authority.port_u16() != Some(0) => Ok(Self(uri)),
+            _ => Err(Wrong::form()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_webhook_is_a_whole_url_without_secrets() {
+        for url in [
+            "https://alerts.internal/tidegate",
+            "http://127.0.0.1:9000/",
+            "https://[::1]:8443/hook?a=b",
+            "https://alerts.internal",
+        ] {
+            assert!(WebUrl::from_text(url).is_ok(), "{url}");
+        }
+        for url in [
+            "",
+            "alerts.internal/x",
+            "/x",
+            "ftp://alerts.internal/",
+            "https://user:secret@alerts.internal/",
+            "https://alerts.internal/#x",
+            "https://alerts.internal:0/",
+            "https://:8080/",
+            "https://a b/",
+        ] {
+            assert!(WebUrl::from_text(url).is_err(), "{url}");
+        }
+    }
 
     #[test]
     fn a_redirect_leads_to_a_path_or_a_whole_url() {

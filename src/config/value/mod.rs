@@ -25,7 +25,7 @@ use super::{
 pub(crate) use address::{Listen, NameAndPort, Network, ServerAddress};
 pub(crate) use check::{BodyText, GrpcService, HostField, StatusRange};
 pub(crate) use host::Host;
-pub(crate) use http::{FieldName, FieldValue, RedirectTo, ServerHost, Verb};
+pub(crate) use http::{FieldName, FieldValue, RedirectTo, ServerHost, Verb, WebUrl};
 pub(crate) use language::{Advice, Phrase};
 pub(crate) use name_server::{AskedServer, ServiceName};
 pub(crate) use overload::{GRPC_CODES, GrpcCode, HedgeTime, Portion, Tenant, share_text};

@@ -32,6 +32,8 @@ pub struct Cases {
     store: Mutex<Store>,
     /// Relaxed: seen late, a case more is kept or not.
     full: AtomicBool,
+    /// Changes so far. Relaxed: seen late, a case is written down a little later.
+    version: AtomicU64,
 }
 
 /// When the next case of one kind may be kept, in microseconds from the epoch; 0: at once. For who holds one of them for
@@ -80,6 +82,7 @@ impl Cases {
             epoch: Instant::now(),
             store: Mutex::default(),
             full: AtomicBool::new(false),
+            version: AtomicU64::new(0),
         }
     }
 
@@ -107,6 +110,32 @@ impl Cases {
             self.full.store(true, Relaxed);
             store.make_room(rng);
         }
+        drop(store);
+        self.version.fetch_add(1, Relaxed);
+    }
+
+    /// Keeps those of a process before, the oldest first.
+    pub fn restore(&self, mut cases: Vec<Case>) {
+        cases.sort_by_key(|case| case.at_ms);
+        for case in cases {
+            self.keep(case, &mut rand::rng());
+        }
+    }
+
+    /// All of them, the newest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Case>> {
+        let everything = Filter {
+            good: true,
+            ..Filter::default()
+        };
+        self.select(&everything, usize::MAX)
+    }
+
+    /// Another number than before says that something changed.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Relaxed)
     }
 
     /// The one with this request id.
@@ -334,6 +363,51 @@ mod tests {
         assert!(store.groups.keys().all(|group| &*group.route == "new"));
         store.make_room(&mut rng);
         assert_eq!(store.cases, 7);
+    }
+
+    #[test]
+    fn what_failed_is_kept_for_longer_than_an_hour_where_there_is_room() {
+        let cases = Cases::default();
+        let mut rng = StdRng::seed_from_u64(1);
+        cases.keep(case(0, "first", Some(Kind::ConnectRefused), 1), &mut rng);
+        for id in 1..2000 {
+            let at_ms = id as u64 * 10_000; // five and a half hours
+            cases.keep(case(id, "later", Some(Kind::QueueFull), at_ms), &mut rng);
+        }
+        assert!(cases.find("id-0").is_some());
+        assert_eq!(cases.all().len(), 2000);
+    }
+
+    #[test]
+    fn in_a_full_store_no_hour_old_flood_pushes_out_what_is_younger() {
+        let cases = Cases::default();
+        let mut rng = StdRng::seed_from_u64(1);
+        for id in 0..MOST_CASES {
+            cases.keep(case(id, "old", Some(Kind::QueueFull), 1), &mut rng);
+        }
+        for id in 0..1000 {
+            let (id, at_ms) = (MOST_CASES + id, OLD_MS + 2 + id as u64);
+            cases.keep(case(id, "new", Some(Kind::QueueFull), at_ms), &mut rng);
+        }
+        let new = Filter {
+            route: Some("new".into()),
+            ..Filter::default()
+        };
+        assert_eq!(cases.select(&new, usize::MAX).len(), 1000);
+    }
+
+    #[test]
+    fn cases_of_a_process_before_are_kept_with_their_groups_and_bounds() {
+        let (before, after) = (Cases::default(), Cases::default());
+        let mut rng = StdRng::seed_from_u64(1);
+        for id in 0..50 {
+            let kind = (id % 2 == 0).then_some(Kind::ConnectRefused);
+            before.keep(case(id, "shop", kind, id as u64), &mut rng);
+        }
+        let kept: Vec<Case> = before.all().iter().map(|case| Case::clone(case)).collect();
+        after.restore(kept);
+        assert_eq!(after.all(), before.all());
+        assert_ne!(after.version(), 0);
     }
 
     #[test]

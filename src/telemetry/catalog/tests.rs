@@ -72,6 +72,7 @@ fn busy() -> Arc<Telemetry> {
     listener.timed_out("header");
     telemetry.reloaded(ReloadResult::Applied);
     telemetry.panicked();
+    drop(telemetry.webhook());
     telemetry
 }
 

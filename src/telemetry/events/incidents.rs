@@ -31,6 +31,9 @@ pub struct IncidentTold {
     /// The upstream that they go to; `None`: several, or none.
     #[serde(skip)]
     pub upstream: Option<UpstreamName>,
+    /// How bad its begin is.
+    #[serde(skip)] // the event has it
+    pub severity: Severity,
     /// Whose doing the faults are.
     pub cause: &'static str,
     /// How many requests it has hit so far.
@@ -59,7 +62,7 @@ impl Telling for IncidentEvent {
 
     fn severity(&self) -> Severity {
         match self {
-            Self::Began(_) => Severity::Error,
+            Self::Began(told) => told.severity,
             Self::Ended(_) => Severity::Info,
         }
     }
@@ -82,6 +85,9 @@ impl Telling for IncidentEvent {
             ..
         } = self.told();
         match self {
+            Self::Began(IncidentTold { severity, .. }) if *severity < Severity::Error => {
+                tracing::warn!(target: TARGET, %incident, cause, requests, %sentence, "an incident began");
+            }
             Self::Began(_) => {
                 tracing::error!(target: TARGET, %incident, cause, requests, %sentence, "an incident began");
             }
