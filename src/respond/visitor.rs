@@ -51,20 +51,32 @@ impl Try {
             | K::PortsExhausted
             | K::DescriptorsExhausted
             | K::NoEndpoint
+            | K::NameNotFound
+            | K::NameServerFailed
+            | K::NameEmpty
             | K::NameUnresolved
             | K::NameUnresolvedTimeout => Self::Wait,
             K::DeadlinePast
+            | K::NameGone
+            | K::NameEmptied
             | K::NameStale
             | K::NameStaleTimeout
             | K::ConnectRefused
-            | K::ConnectUnreachable
+            | K::HostUnreachable
+            | K::NetUnreachable
             | K::ConnectTimeout
             | K::ConnectFailed
             | K::TlsTimeout
             | K::ConnectionReset
+            | K::HeadReset
             | K::ConnectionClosed
+            | K::KeepAliveRace
             | K::StreamRefused
+            | K::StreamReset
+            | K::GoneAway
+            | K::HeadIncomplete
             | K::ResponseIncomplete
+            | K::BodyReset
             | K::FirstByteTimeout
             | K::RequestTimeout
             | K::ResponseStalled
@@ -78,7 +90,6 @@ impl Try {
             K::FramingInvalid
             | K::HostInvalid
             | K::HeaderInvalid
-            | K::VersionUnsupported
             | K::CodingUnsupported
             | K::MethodRefused
             | K::ExpectationRefused
@@ -87,9 +98,17 @@ impl Try {
             | K::ClientAborted
             | K::AddressProhibited
             | K::TlsProtocol
+            | K::TlsMismatch
+            | K::TlsName
+            | K::TlsExpired
+            | K::TlsNotYetValid
+            | K::TlsUnknownIssuer
             | K::TlsCertificate
+            | K::TlsAlertMismatch
             | K::TlsAlert
             | K::ResponseInvalid
+            | K::BodyMalformed
+            | K::Http2Broken
             | K::ResponseHeadTooLarge
             | K::UpgradeFailed
             | K::LoopDetected => Self::Nothing,

@@ -119,6 +119,11 @@ impl Telemetry {
         })
     }
 
+    /// Where the process as a whole is counted.
+    pub(super) fn process(&self) -> &Recorder {
+        self.owners.process()
+    }
+
     /// Handles of `route` towards `upstream`; `None` is `"none"`. The same names give the same handles.
     #[must_use]
     pub fn route(

@@ -41,7 +41,7 @@ pub use handles::{
 };
 pub use incidents::{
     Ended as IncidentEnd, Happening, Hit, Incident, Incidents, MOST_KEPT, MOST_OPEN, Rules, Scope,
-    Severity as IncidentSeverity, Turn,
+    Severity as IncidentSeverity, Turn as IncidentTurn,
 };
 pub use latency::LatencyCounts;
 pub use logging::{LineFormat, OwnLog, init_logging};

@@ -108,7 +108,9 @@ fn of_endpoint(event: &EndpointEvent) -> Option<Happening> {
         EndpointChange::Up {} | EndpointChange::Returned {} => {
             Some(Happening::EndpointBack { upstream, endpoint })
         }
-        EndpointChange::Degraded {} | EndpointChange::Recovered {} => None,
+        EndpointChange::Degraded {}
+        | EndpointChange::Recovered {}
+        | EndpointChange::CertificateExpires { .. } => None,
     }
 }
 

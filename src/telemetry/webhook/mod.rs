@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use self::post::Failed;
-use super::{Incident, Telemetry, Turn, catalog};
+use super::{Incident, IncidentTurn, Telemetry, catalog};
 
 /// Most tellings that wait.
 const MOST_WAITING: usize = 64;
@@ -115,10 +115,10 @@ impl Webhook {
     }
 
     /// Hands `turn` over, to be told to `hook`; where too many wait, it is dropped and counted. Never blocks.
-    pub fn tell(&self, hook: Hook, turn: &Turn) {
+    pub fn tell(&self, hook: Hook, turn: &IncidentTurn) {
         let (event, incident) = match turn {
-            Turn::Began(incident) => ("incident_began", incident),
-            Turn::Ended(incident) => ("incident_ended", incident),
+            IncidentTurn::Began(incident) => ("incident_began", incident),
+            IncidentTurn::Ended(incident) => ("incident_ended", incident),
         };
         let Ok(body) = serde_json::to_vec(&Told { event, incident }) else {
             return self.handles.dropped.increment(1);
@@ -225,7 +225,7 @@ impl Telemetry {
     /// Handles of the webhook. They count into the same series.
     #[must_use]
     pub fn webhook(&self) -> WebhookHandles {
-        let counter = |result| self.recorder().counter(&catalog::WEBHOOKS, [result]);
+        let counter = |result| self.process().counter(&catalog::WEBHOOKS, [result]);
         WebhookHandles {
             delivered: counter("delivered"),
             retried: counter("retried"),

@@ -14,8 +14,8 @@ fn hook(url: &str) -> Hook {
     }
 }
 
-fn turn() -> Turn {
-    Turn::Began(Arc::new(Incident {
+fn turn() -> IncidentTurn {
+    IncidentTurn::Began(Arc::new(Incident {
         id: "1-1".into(),
         scope: Scope::Upstream,
         upstream: Some("u".into()),
