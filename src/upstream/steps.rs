@@ -1,7 +1,7 @@
 //! The road to one endpoint, one step at a time: a connection, TLS on it, an answer. For whoever wants to know where
 //! the road ends, rather than to send anything.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use rustls::{
@@ -35,8 +35,6 @@ pub struct Connected {
     stream: TcpStream,
     /// How long it took.
     pub took: Duration,
-    /// Our end of it.
-    pub local: Option<SocketAddr>,
     /// The most bytes that go into one packet on the way, where the system says it.
     pub segment: Option<u32>,
 }
@@ -150,7 +148,6 @@ impl Steps {
             .map_err(|error| NoConnection::of(&error))?;
         Ok(Connected {
             took: began.elapsed(),
-            local: stream.local_addr().ok(),
             segment: SockRef::from(&stream).tcp_mss().ok(),
             stream,
         })
@@ -248,15 +245,6 @@ impl Steps {
         };
         drop(timeout(self.connector.connect_timeout, handshake).await);
         std::mem::take(&mut *onlooker.shown.lock())
-    }
-}
-
-// === impl Connected ===
-
-impl Connected {
-    /// Gives the connection up.
-    pub fn close(self) {
-        drop(self.stream);
     }
 }
 
