@@ -249,7 +249,7 @@ mod tests {
         let road = telemetry.route(Some(&route), Some(&upstream), Priority::Normal);
         road.finished(200, SECOND);
         let of_upstream = telemetry.upstream(&upstream);
-        of_upstream.connected(SECOND);
+        of_upstream.connected(SECOND, None);
         let of_listener = telemetry.listener(&name.as_str().into());
         of_listener.rejected("limit");
         let fallback = telemetry.fallback(&route, "file");
