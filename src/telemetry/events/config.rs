@@ -254,10 +254,13 @@ impl fmt::Display for ConfigEvent {
                 changed,
                 trigger,
                 ..
-            } => write!(
-                f,
-                "config {hash} is in force ({trigger}): {changed} changes, which touch {touches}"
-            ),
+            } => {
+                let keys = if *changed == 1 { "key" } else { "keys" };
+                write!(
+                    f,
+                    "config {hash} is in force ({trigger}): it changes {changed} {keys}, for {touches}"
+                )
+            }
             Self::Rejected {
                 running, why, line, ..
             } => {

@@ -102,7 +102,7 @@ fn a_config_is_about_the_routes_that_it_touches() {
     assert!(applied(TouchedRoutes::ALL).is_about_route("blog"));
     assert_eq!(
         &*shop.sentence,
-        "config abc is in force (file): 1 changes, which touch 1 route"
+        "config abc is in force (file): it changes 1 key, for 1 route"
     );
 }
 
