@@ -143,14 +143,14 @@ pub(super) fn targets<'a>(
     name: &'a Name,
 ) -> BoxFuture<'a, Result<(Vec<Target>, Duration), Why>> {
     Box::pin(async move {
-        let lookup = server.ask(name, RecordType::SRV).await?;
-        reading::read_targets(name, lookup.answers())
+        let records = server.ask(name, RecordType::SRV).await?;
+        reading::read_targets(name, &records)
     })
 }
 
 async fn family(server: &Server, name: &Name, of: RecordType) -> Result<Found, Why> {
-    let lookup = server.ask(name, of).await?;
-    reading::read(name, lookup.answers())
+    let records = server.ask(name, of).await?;
+    reading::read(name, &records)
 }
 
 /// Both results, or only one where it is good and the other one late.

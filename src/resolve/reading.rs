@@ -12,7 +12,7 @@ use hickory_resolver::{
 
 use super::Why;
 
-/// Links of a CNAME chain that are followed within one answer (RFC 1034, 3.6.2, names no number).
+/// Links of a CNAME chain that are followed (RFC 1034, 3.6.2, names no number).
 const MAX_CHAIN: usize = 16;
 /// A larger TTL has its sign bit set and counts as 0 (RFC 2181, 8).
 const MAX_WIRE_TTL: u32 = i32::MAX as u32;
@@ -60,15 +60,15 @@ pub(super) struct Target {
     pub(super) weight: u16,
 }
 
-/// The targets of `name` among `records`, and the least TTL. The target `.` says that there is no service here
-/// (RFC 2782); one with port 0 cannot be connected to.
+/// The targets of `name` among `records`, following CNAMEs, and the least TTL on the way. The target `.` says that
+/// there is no service here (RFC 2782); one with port 0 cannot be connected to.
 pub(super) fn read_targets(
     name: &Name,
     records: &[Record],
 ) -> Result<(Vec<Target>, Duration), Why> {
-    let mut ttl = u32::MAX;
+    let (owner, mut ttl) = end_of(name, records)?;
     let mut targets = Vec::new();
-    for record in records.iter().filter(|record| record.name == *name) {
+    for record in records.iter().filter(|record| record.name == *owner) {
         let RData::SRV(srv) = &record.data else {
             continue;
         };
@@ -92,15 +92,7 @@ pub(super) fn read_targets(
 
 /// The addresses of `name` among `records`, following CNAMEs; the TTL is the least on the way.
 pub(super) fn read(name: &Name, records: &[Record]) -> Result<Found, Why> {
-    let mut owner = name;
-    let mut ttl = u32::MAX;
-    for _ in 0..MAX_CHAIN {
-        let Some((target, link_ttl)) = alias_of(owner, records) else {
-            break;
-        };
-        owner = target;
-        ttl = ttl.min(sane_ttl(link_ttl));
-    }
+    let (owner, mut ttl) = end_of(name, records)?;
     let mut addresses = Vec::new();
     for record in records.iter().filter(|record| record.name == *owner) {
         if let Some(address) = record.data.ip_addr() {
@@ -118,6 +110,19 @@ pub(super) fn read(name: &Name, records: &[Record]) -> Result<Found, Why> {
     })
 }
 
+/// Where `name` leads among `records`: what its last alias stands for, or itself, and the least TTL of the aliases.
+pub(super) fn end_of<'a>(name: &'a Name, records: &'a [Record]) -> Result<(&'a Name, u32), Why> {
+    let (mut owner, mut ttl) = (name, u32::MAX);
+    for _ in 0..=MAX_CHAIN {
+        let Some((target, link_ttl)) = alias_of(owner, records) else {
+            return Ok((owner, ttl));
+        };
+        owner = target;
+        ttl = ttl.min(sane_ttl(link_ttl));
+    }
+    Err(Why::AliasLoop)
+}
+
 /// Joins what was heard of A and AAAA. One family suffices; `None` is one that was not waited for.
 pub(super) fn join(
     v4: Option<Result<Found, Why>>,
@@ -133,6 +138,15 @@ pub(super) fn join(
             };
             Err(worse(why(v4), why(v6)))
         }
+    }
+}
+
+/// Refuses a message with a code that says nothing of the name. One that says that a name does not exist may still
+/// have the aliases that lead to it.
+pub(super) fn check(code: ResponseCode) -> Result<(), NetError> {
+    match code {
+        ResponseCode::NoError | ResponseCode::NXDomain => Ok(()),
+        code => Err(DnsError::ResponseCode(code).into()),
     }
 }
 

@@ -27,11 +27,13 @@ use crate::config::NameServer;
 const MAX_SEARCH: usize = 6;
 /// The TTL of what the hosts file or RFC 6761 says. Reading the file again is cheap.
 const LOCAL_TTL: Duration = Duration::from_secs(5);
+/// What no server is asked for, be it by mistake.
+const NEVER_ASKED: [&str; 2] = [".invalid", ".onion"];
 const HOSTS_FILE: &str = "/etc/hosts";
 
 /// Asks the name servers of the config, or those of resolv.conf. Share it by `Arc`; it caches nothing.
 ///
-/// In this order: `/etc/hosts`; `localhost` as RFC 6761 has it; the name itself, then the name in each search
+/// In this order: `/etc/hosts`; `localhost` and what is below it, as RFC 6761 has them; the name itself, then the name in each search
 /// domain of resolv.conf (a name without a dot the other way round; a name with a trailing dot only itself).
 /// The next name is tried only when the servers say that the one before has no addresses. Servers given in
 /// the config have no search domains. Services (SRV) are not in the hosts file.
@@ -246,7 +248,8 @@ impl Seen {
 /// What needs no server: the hosts file, and `localhost` where that does not name it.
 async fn local(hosts_file: &Path, name: &str) -> Option<Found> {
     let mut addresses = hosts::addresses(hosts_file, name).await;
-    if addresses.is_empty() && name.trim_end_matches('.') == "localhost" {
+    let bare = name.trim_end_matches('.');
+    if addresses.is_empty() && (bare == "localhost" || bare.ends_with(".localhost")) {
         addresses = vec![
             IpAddr::V4(Ipv4Addr::LOCALHOST),
             IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -259,8 +262,13 @@ async fn local(hosts_file: &Path, name: &str) -> Option<Found> {
     })
 }
 
-/// Which names are asked for, in this order; all absolute. None where `name` cannot be one.
+/// Which names are asked for, in this order; all absolute. None where `name` cannot be one, or is one of those that
+/// never exist in the DNS and are not to be asked for (RFC 6761, 6.4; RFC 7686, 2).
 fn candidates(name: &str, search: &[Name]) -> Vec<Name> {
+    let bare = name.trim_end_matches('.');
+    if NEVER_ASKED.iter().any(|suffix| bare.ends_with(suffix)) {
+        return Vec::new();
+    }
     let Ok(mut plain) = Name::from_str_relaxed(name) else {
         return Vec::new();
     };

@@ -1,18 +1,20 @@
-//! One name server: hickory over UDP, TCP, TLS or HTTPS, its cache off.
+//! One name server: hickory over UDP, TCP, TLS or HTTPS, without a cache. Aliases are followed here.
 
 use std::{sync::Arc, time::Duration};
 
 use hickory_resolver::{
-    TokioResolver,
+    NameServerPool, PoolContext, TlsConfig,
     config::{
-        ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
-        ServerOrderingStrategy,
+        ConnectionConfig, NameServerConfig, ResolveHosts, ResolverOpts, ServerOrderingStrategy,
     },
-    lookup::Lookup,
-    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
+    net::{
+        NetError,
+        runtime::TokioRuntimeProvider,
+        xfer::{DnsHandle, FirstAnswer},
+    },
     proto::{
-        op::ResponseCode,
-        rr::{Name, RecordType},
+        op::{DnsRequestOptions, Query},
+        rr::{Name, Record, RecordType},
     },
 };
 
@@ -21,13 +23,17 @@ use crate::config::{DnsTransport, NameServer};
 
 /// How long one server may take for one question (resolv.conf(5) has the same default).
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Questions to one server on the way along aliases, where it does not answer with all of them at once.
+const MAX_STEPS: usize = 8;
 
 /// A name server. It keeps its connections, and caches nothing.
 pub(super) struct Server {
-    asked: TokioResolver,
+    asked: Connection,
     /// Where what does not fit into a datagram is asked again; `None` where nothing is asked by datagrams.
-    whole: Option<TokioResolver>,
+    whole: Option<Connection>,
 }
+
+type Connection = NameServerPool<TokioRuntimeProvider>;
 
 // === impl Server ===
 
@@ -57,42 +63,53 @@ impl Server {
         })
     }
 
-    /// One question. An answer that was cut is asked for again over TCP, and never taken as it is.
+    /// The records that lead from `name` to those of the kind `of`, and these: aliases first where there are any. A
+    /// server that answers with an alias alone is asked for what it stands for, whatever the kind.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the question.
-    pub(super) async fn ask(&self, name: &Name, of: RecordType) -> Result<Lookup, Why> {
-        let heard = match (self.asked.lookup(name.clone(), of).await, &self.whole) {
+    /// Dropping the future drops the question that runs.
+    pub(super) async fn ask(&self, name: &Name, of: RecordType) -> Result<Vec<Record>, Why> {
+        let mut records = Vec::new();
+        let mut owner = name.clone();
+        for _ in 0..MAX_STEPS {
+            records.extend(self.question(&owner, of).await?);
+            let (end, _) = reading::end_of(name, &records)?;
+            let is_there = |record: &Record| record.record_type() == of && record.name == *end;
+            if *end == owner || records.iter().any(is_there) {
+                return Ok(records);
+            }
+            owner = end.clone();
+        }
+        Err(Why::AliasLoop)
+    }
+
+    /// One question. An answer that was cut is asked for again over TCP, and never taken as it is.
+    async fn question(&self, name: &Name, of: RecordType) -> Result<Vec<Record>, Why> {
+        let heard = match (question(&self.asked, name, of).await, &self.whole) {
             (Err(NetError::Truncated), Some(whole)) => {
-                let again = whole.lookup(name.clone(), of).await;
+                let again = question(whole, name, of).await;
                 again.map_err(still_cut)
             }
             (heard, _) => heard,
         };
-        let error = match heard {
-            Ok(lookup) => return Ok(lookup),
-            Err(error) => error,
-        };
-        tracing::debug!(%name, %of, %error, "lookup failed");
-        if self.leads_on(name, &error).await {
-            return Err(Why::AliasLoop);
-        }
-        Err(reading::why(&error))
+        heard.map_err(|error| {
+            tracing::debug!(%name, %of, %error, "lookup failed");
+            reading::why(&error)
+        })
     }
+}
 
-    /// Whether aliases lead further than they are followed. The resolver tells it as a name without records: the
-    /// last one that it asked for, which is an alias itself.
-    async fn leads_on(&self, name: &Name, error: &NetError) -> bool {
-        let last = match error {
-            NetError::Dns(DnsError::NoRecordsFound(none))
-                if none.response_code == ResponseCode::NoError && none.query.name() != name =>
-            {
-                none.query.name().clone()
-            }
-            _ => return false,
-        };
-        self.asked.lookup(last, RecordType::CNAME).await.is_ok()
-    }
+/// The answer section of what is said.
+async fn question(
+    asked: &Connection,
+    name: &Name,
+    of: RecordType,
+) -> Result<Vec<Record>, NetError> {
+    let query = Query::query(name.clone(), of);
+    let said = asked.lookup(query, DnsRequestOptions::default());
+    let message = said.first_answer().await?.into_message();
+    reading::check(message.metadata.response_code)?;
+    Ok(message.answers)
 }
 
 /// The error of an answer that was cut, and could not be had whole.
@@ -111,24 +128,26 @@ fn connect(
     mut connection: ConnectionConfig,
     tls: Option<&rustls::ClientConfig>,
     timeout: Duration,
-) -> Option<TokioResolver> {
+) -> Option<Connection> {
     connection.port = server.address.port();
     let asked = NameServerConfig::new(server.address.ip(), true, vec![connection]);
-    let config = ResolverConfig::from_name_servers(vec![asked]);
-    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .with_options(options(timeout));
-    if let Some(tls) = tls {
-        builder = builder.with_tls_config(tls.clone());
-    }
-    builder
-        .build()
+    let tls = match tls {
+        Some(config) => Ok(TlsConfig {
+            config: config.clone(),
+        }),
+        None => TlsConfig::new(),
+    };
+    let tls = tls
         .inspect_err(
             |error| tracing::warn!(%error, server = %server.address, "name server left out"),
         )
-        .ok()
+        .ok()?;
+    let setup = Arc::new(PoolContext::new(options(timeout), tls));
+    let provider = TokioRuntimeProvider::default();
+    Some(NameServerPool::from_config([asked], setup, provider))
 }
 
-/// No cache, no hosts file and no search list of hickory's own: those are done here.
+/// One question at a time, asked once: the way on is decided here.
 fn options(timeout: Duration) -> ResolverOpts {
     let mut options = ResolverOpts::default();
     options.cache_size = 0;
@@ -136,7 +155,6 @@ fn options(timeout: Duration) -> ResolverOpts {
     options.timeout = timeout.min(SERVER_TIMEOUT);
     options.attempts = 0;
     options.num_concurrent_reqs = 1;
-    options.preserve_intermediates = true;
     options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
     options
 }

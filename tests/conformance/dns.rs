@@ -562,6 +562,40 @@ async fn d12_one_bad_target_loses_none_of_the_others_and_the_root_means_no_servi
 }
 
 #[tokio::test]
+async fn d12_a_service_behind_aliases_is_followed_whoever_goes_the_way() {
+    let server = DnsServer::start().await;
+    let [one, two] = [Upstream::saying("one").await, Upstream::saying("two").await];
+    let records =
+        |of: &Upstream, ttl| Says::Services(vec![(0, 1, of.address.port(), "a.internal.")], ttl);
+    server.says("a.internal", Says::addresses(["127.0.0.1"], 0));
+    // A server that leaves the way to who asks, then one that goes it by itself.
+    server.says(SERVICE, Says::Alias("b.internal.", 0));
+    server.says("b.internal", Says::Alias("_http._tcp.other.internal.", 0));
+    server.says("_http._tcp.other.internal", records(&one, 0));
+    let gate = service(&server, "").await;
+    until_status(&gate, 200).await;
+    assert_eq!(get(&gate).await.text(), "one");
+    let whole = Says::Through("_http._tcp.far.internal.", 0, records(&two, 0).into());
+    server.says(SERVICE, whole);
+    let ports = || -> Vec<u16> {
+        let snapshot = gate.gateway.snapshot();
+        snapshot.endpoints().map(|id| id.address.port()).collect()
+    };
+    until("the other service is there", || {
+        ports() == [two.address.port()]
+    })
+    .await;
+    assert_eq!(get(&gate).await.text(), "two");
+    server.says(SERVICE, Says::Alias("b.internal.", 0));
+    server.says("b.internal", Says::Alias("_HTTP._tcp.shop.internal.", 0));
+    until_looked_up(&gate, "alias_loop", 1).await;
+    assert_eq!(get(&gate).await.text(), "two");
+    server.says("b.internal", Says::Alias("gone.internal.", 0));
+    until_looked_up(&gate, "not_found", 1).await;
+    assert_eq!(get(&gate).await.text(), "two", "one answer is not believed");
+}
+
+#[tokio::test]
 async fn d13_a_family_that_is_not_answered_does_not_hold_up_the_other() {
     let server = DnsServer::start().await;
     let (_upstream, port) = everywhere().await;

@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Addresses(Vec<IpAddr>, u32),
     /// Another name.
     Alias(&'static str, u32),
+    /// Another name and, in the same answer, what that says, as from a server that follows aliases itself.
+    Through(&'static str, u32, Box<Reply>),
     /// SRV records, each a priority, a weight, a port and a target, with this TTL in seconds.
     Services(Vec<(u16, u16, u16, &'static str)>, u32),
     /// An error code: `NXDomain`, `ServFail`, `Refused`, ...
@@ -342,18 +344,27 @@ fn answer(question: &Message, reply: &Reply) -> Option<Message> {
     let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
     answer.add_query(query.clone());
     answer.metadata.recursion_available = true;
-    let mut add = |ttl, data| {
-        answer.add_answer(Record::from_rdata(query.name().clone(), ttl, data));
-    };
+    fill(&mut answer, query.name(), query.query_type(), reply).then_some(answer)
+}
+
+/// Adds what `reply` says of `owner` when it is asked for `of`; false where it says nothing.
+fn fill(answer: &mut Message, owner: &Name, of: RecordType, reply: &Reply) -> bool {
     let name = |text| Name::from_str(text).expect("a name");
+    let mut add = |ttl, data| {
+        answer.add_answer(Record::from_rdata(owner.clone(), ttl, data));
+    };
     match reply {
-        Reply::Silent | Reply::Raw(_) => return None,
+        Reply::Silent | Reply::Raw(_) => return false,
         Reply::Empty | Reply::Cut => {}
         Reply::Code(code) => answer.metadata.response_code = *code,
         Reply::Alias(target, ttl) => add(*ttl, RData::CNAME(CNAME(name(target)))),
-        Reply::Late(_, reply) | Reply::Spoofed(reply) => return self::answer(question, reply),
+        Reply::Through(target, ttl, reply) => {
+            add(*ttl, RData::CNAME(CNAME(name(target))));
+            return fill(answer, &name(target), of, reply);
+        }
+        Reply::Late(_, reply) | Reply::Spoofed(reply) => return fill(answer, owner, of, reply),
         Reply::Services(records, ttl) => {
-            let of = query.query_type() == RecordType::SRV;
+            let of = of == RecordType::SRV;
             for (priority, weight, port, target) in records.iter().filter(|_| of) {
                 let data = SRV::new(*priority, *weight, *port, name(target));
                 add(*ttl, RData::SRV(data));
@@ -361,7 +372,7 @@ fn answer(question: &Message, reply: &Reply) -> Option<Message> {
         }
         Reply::Addresses(addresses, ttl) => {
             for address in addresses {
-                match (address, query.query_type()) {
+                match (address, of) {
                     (IpAddr::V4(v4), RecordType::A) => add(*ttl, RData::A(A(*v4))),
                     (IpAddr::V6(v6), RecordType::AAAA) => add(*ttl, RData::AAAA(AAAA(*v6))),
                     _ => {}
@@ -369,5 +380,5 @@ fn answer(question: &Message, reply: &Reply) -> Option<Message> {
             }
         }
     }
-    Some(answer)
+    true
 }

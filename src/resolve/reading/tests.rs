@@ -64,9 +64,10 @@ fn records_of_another_name_are_not_believed() {
 }
 
 #[test]
-fn a_chain_that_loops_or_leads_nowhere_is_empty() {
+fn a_chain_that_loops_is_told_and_one_that_leads_nowhere_is_empty() {
     let circle = [cname("shop.", 60, "b."), cname("b.", 60, "shop.")];
-    assert_eq!(read(&name("shop."), &circle), Err(Why::Empty));
+    assert_eq!(read(&name("shop."), &circle), Err(Why::AliasLoop));
+    assert_eq!(read_targets(&name("shop."), &circle), Err(Why::AliasLoop));
     let nowhere = [cname("shop.", 60, "b.")];
     assert_eq!(read(&name("shop."), &nowhere), Err(Why::Empty));
 }
@@ -102,6 +103,33 @@ fn targets_are_read_with_their_least_ttl_in_lower_case() {
         .map(|t| (&*t.name, t.port, t.priority, t.weight))
         .collect();
     assert_eq!(shown, [("a.shop.", 8080, 1, 5), ("b.shop.", 8081, 0, 0)]);
+}
+
+#[test]
+fn targets_behind_aliases_live_as_long_as_the_shortest_link() {
+    let records = [
+        cname("_http._tcp.shop.", 300, "b."),
+        cname("B.", 5, "_http._tcp.other."),
+        srv("_http._tcp.other.", 60, 0, 1, 8080, "a."),
+        srv("_http._tcp.shop.", 60, 0, 1, 8081, "beside.an.alias."),
+    ];
+    let (targets, ttl) = read_targets(&name("_http._tcp.shop."), &records).unwrap();
+    assert_eq!(ttl, Duration::from_secs(5));
+    let ports: Vec<_> = targets.iter().map(|target| target.port).collect();
+    assert_eq!(ports, [8080]);
+}
+
+#[test]
+fn a_chain_may_have_16_links_and_no_more() {
+    let link = |n: usize| cname(&format!("n{n}."), 60, &format!("n{}.", n + 1));
+    for (links, result) in [
+        (MAX_CHAIN, Ok(found(60, &[1]))),
+        (MAX_CHAIN + 1, Err(Why::AliasLoop)),
+    ] {
+        let mut records: Vec<_> = (0..links).map(link).collect();
+        records.push(a(&format!("n{links}."), 60, 1));
+        assert_eq!(read(&name("n0."), &records), result, "{links}");
+    }
 }
 
 #[test]

@@ -47,13 +47,20 @@ fn underscores_are_part_of_names_and_nonsense_is_no_name() {
     assert_eq!(names(&format!("{long}.internal"), &[]), [""; 0]);
 }
 
+#[test]
+fn names_that_cannot_exist_are_not_asked_for() {
+    assert_eq!(names("shop.invalid", &["lan"]), [""; 0]);
+    assert_eq!(names("shop.onion.", &[]), [""; 0]);
+    assert_eq!(names("onion.shop", &[]), ["onion.shop."]);
+}
+
 #[tokio::test]
 async fn localhost_needs_neither_file_nor_server() {
-    let found = local(Path::new("/no/such/file"), "localhost")
-        .await
-        .unwrap();
-    assert_eq!(found.addresses.len(), 2);
-    assert!(found.addresses.iter().all(IpAddr::is_loopback));
+    for name in ["localhost", "app.localhost."] {
+        let found = local(Path::new("/no/such/file"), name).await.unwrap();
+        assert_eq!(found.addresses.len(), 2);
+        assert!(found.addresses.iter().all(IpAddr::is_loopback));
+    }
     assert_eq!(
         local(Path::new("/no/such/file"), "shop.internal").await,
         None
