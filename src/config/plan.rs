@@ -25,7 +25,7 @@ pub use check::{
     AskPlan, BodyPlan, CheckMethod, CheckPlan, DegradedPlan, GrpcCheckPlan, HealthPlan,
     HttpCheckPlan, StatusSet,
 };
-pub use dns::{DnsPlan, DnsTransport, NameServer};
+pub use dns::{DnsPlan, DnsTransport, NameServer, NameServers};
 pub use errors::{CauseWord, ErrorsPlan, LanguageTag, TextPlan};
 pub use fallback::FallbackPlan;
 pub use incidents::{IncidentsPlan, WebhookPlan};
@@ -190,8 +190,8 @@ pub struct UpstreamPlan {
     pub groups: Vec<Box<str>>,
     /// A group takes its share of endpoints that can serve times this, and at most all.
     pub overprovisioning: f64,
-    /// Name servers that its names are asked of; empty: those of `[dns]`.
-    pub name_servers: Vec<NameServer>,
+    /// Name servers that its names are asked of; none: those of `[dns]`.
+    pub name_servers: NameServers,
     /// What is spoken to them.
     pub protocol: UpstreamProtocol,
     /// How one of them is chosen.

@@ -128,8 +128,8 @@ impl Ground {
     ///
     /// Starts and stops the loops (lookups, checks) that the new plan wants; what it no longer names is let go.
     pub fn adopt(&mut self, loaded: &Loaded, config: ConfigFacts, now: Instant) -> Snapshot {
-        let tls = loaded.files.name_servers.as_ref();
-        self.lookups.follow(&loaded.plan, tls, &self.telemetry);
+        let trusts = &loaded.files.name_servers;
+        self.lookups.follow(&loaded.plan, trusts, &self.telemetry);
         let upstreams: Vec<_> = loaded
             .plan
             .upstreams

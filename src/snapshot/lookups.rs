@@ -6,13 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use rustls::ClientConfig;
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::standing::{EndpointsOf, Users};
 use crate::{
-    config::{DnsPlan, EndpointSource, NameServer, Plan, UpstreamPlan},
+    config::{DnsPlan, DnsTrust, EndpointSource, NameServer, NameServers, Plan, UpstreamPlan},
     names::UpstreamName,
     pool::Registry,
     resolve::{Answer, Followed, Records, Resolver, StandIn, follow},
@@ -23,10 +22,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Lookups {
     names: HashMap<NameKey, Loop>,
-    resolvers: HashMap<Vec<NameServer>, Arc<Resolver>>,
+    resolvers: HashMap<Asked, Arc<Resolver>>,
     /// What the resolvers and loops were made from.
     plan: Option<DnsPlan>,
-    tls: Option<Arc<ClientConfig>>,
+    trusts: Trusts,
     /// Who answers in the place of name servers.
     stand_in: Option<Arc<dyn StandIn>>,
     endpoints: Arc<Registry>,
@@ -39,8 +38,19 @@ pub(super) struct Lookups {
 struct NameKey {
     name: Box<str>,
     records: Records,
-    servers: Vec<NameServer>,
+    asked: Asked,
 }
+
+/// Who is asked, and who vouches for them: others that are trusted make other connections.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Asked {
+    servers: NameServers,
+    /// Of the authorities; `None` where nobody is asked over TLS.
+    print: Option<[u8; 32]>,
+}
+
+/// Whom name servers over TLS are checked against, by the file of authorities.
+type Trusts = BTreeMap<Option<PathBuf>, DnsTrust>;
 
 #[derive(Debug)]
 struct Loop {
@@ -58,7 +68,7 @@ impl Lookups {
             names: HashMap::new(),
             resolvers: HashMap::new(),
             plan: None,
-            tls: None,
+            trusts: Trusts::new(),
             stand_in,
             endpoints,
             changed: Arc::default(),
@@ -77,25 +87,19 @@ impl Lookups {
         upstream: &UpstreamPlan,
         source: &EndpointSource,
     ) -> Option<watch::Receiver<Answer>> {
-        let servers = &self.servers_of(upstream);
-        let key = NameKey::of(source, servers)?;
+        let key = NameKey::of(source, &self.asked_of(upstream))?;
         self.names.get(&key).map(|followed| followed.answer.clone())
     }
 
     /// Follows the names of `plan` and no other. A loop starts anew, from its last answer, where `[dns]` is another
-    /// one, where other servers are asked, or where other upstreams use it. `tls` checks servers over TLS.
-    pub(super) fn follow(
-        &mut self,
-        plan: &Plan,
-        tls: Option<&Arc<ClientConfig>>,
-        telemetry: &Telemetry,
-    ) {
+    /// one, where other servers are asked or checked against other authorities, or where other upstreams use it.
+    pub(super) fn follow(&mut self, plan: &Plan, trusts: &Trusts, telemetry: &Telemetry) {
         let restart = self.plan.as_ref() != Some(&plan.dns);
         if restart {
             self.resolvers.clear();
             self.plan = Some(plan.dns.clone());
         }
-        self.tls = tls.cloned(); // for resolvers to come; one that runs keeps what it has
+        self.trusts.clone_from(trusts);
         let wanted = self.named(plan);
         let unwanted: Vec<_> = self
             .names
@@ -118,7 +122,7 @@ impl Lookups {
         }
         self.stop();
         self.resolvers
-            .retain(|servers, _| next.keys().any(|key| key.servers == *servers));
+            .retain(|asked, _| next.keys().any(|key| key.asked == *asked));
         self.names = next;
     }
 
@@ -150,10 +154,16 @@ impl Lookups {
         Some(self.names.get(old)?.answer.borrow().clone())
     }
 
-    fn servers_of(&self, upstream: &UpstreamPlan) -> Vec<NameServer> {
-        match (&*upstream.name_servers, &self.plan) {
-            ([], Some(plan)) => plan.servers.clone(),
-            (own, _) => own.to_vec(),
+    fn asked_of(&self, upstream: &UpstreamPlan) -> Asked {
+        let servers = match &self.plan {
+            Some(plan) if upstream.name_servers.list.is_empty() => &plan.servers,
+            _ => &upstream.name_servers,
+        };
+        let encrypted = servers.list.iter().any(NameServer::is_encrypted);
+        let trust = self.trusts.get(&servers.ca).filter(|_| encrypted);
+        Asked {
+            servers: servers.clone(),
+            print: trust.map(|trust| trust.print),
         }
     }
 
@@ -161,9 +171,9 @@ impl Lookups {
     fn named(&self, plan: &Plan) -> BTreeMap<NameKey, Users> {
         let mut names: BTreeMap<NameKey, Users> = BTreeMap::new();
         for upstream in plan.upstreams.values() {
-            let servers = self.servers_of(upstream);
+            let asked = self.asked_of(upstream);
             for endpoint in &upstream.endpoints {
-                let Some(key) = NameKey::of(&endpoint.source, &servers) else {
+                let Some(key) = NameKey::of(&endpoint.source, &asked) else {
                     continue;
                 };
                 let port = match endpoint.source {
@@ -196,7 +206,7 @@ impl Lookups {
             .map(|name| telemetry.upstream(name))
             .collect();
         let standing = EndpointsOf::new(Arc::clone(&self.endpoints), users.clone());
-        let resolver = self.resolver(&key.servers, plan);
+        let resolver = self.resolver(&key.asked, plan);
         let (key, plan) = (key.clone(), plan.clone());
         let (mut heard, changed, token) = (answer.clone(), self.changed(), stop.clone());
         self.tasks.spawn(async move {
@@ -221,13 +231,14 @@ impl Lookups {
         }
     }
 
-    fn resolver(&mut self, servers: &[NameServer], plan: &DnsPlan) -> Arc<Resolver> {
-        let tls = self.tls.as_ref();
+    fn resolver(&mut self, asked: &Asked, plan: &DnsPlan) -> Arc<Resolver> {
+        let servers = &asked.servers;
+        let tls = self.trusts.get(&servers.ca).map(|trust| &trust.config);
         let made = || match &self.stand_in {
             Some(stand_in) => Resolver::of(Arc::clone(stand_in)),
-            None => Resolver::new(servers, &plan.resolv_conf, tls),
+            None => Resolver::new(&servers.list, &plan.resolv_conf, tls),
         };
-        let entry = self.resolvers.entry(servers.to_vec());
+        let entry = self.resolvers.entry(asked.clone());
         Arc::clone(entry.or_insert_with(|| Arc::new(made())))
     }
 }
@@ -235,8 +246,8 @@ impl Lookups {
 // === impl NameKey ===
 
 impl NameKey {
-    /// What `source` asks of `servers`; `None` where it is an address.
-    fn of(source: &EndpointSource, servers: &[NameServer]) -> Option<Self> {
+    /// What `source` asks, of whom is `asked`; `None` where it is an address.
+    fn of(source: &EndpointSource, asked: &Asked) -> Option<Self> {
         let (name, records) = match source {
             EndpointSource::Address(_) => return None,
             EndpointSource::Dns { name, .. } => (name, Records::Addresses),
@@ -245,7 +256,7 @@ impl NameKey {
         Some(Self {
             name: name.clone(),
             records,
-            servers: servers.to_vec(),
+            asked: asked.clone(),
         })
     }
 }

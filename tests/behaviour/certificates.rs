@@ -11,8 +11,11 @@ use tokio::time::timeout;
 
 use crate::support::{
     client::{self, GENEROUS},
+    dns::{DnsServer, Reply},
     gateway::TestGateway,
     tls::{Certificate, is_answered},
+    until,
+    upstream::Upstream,
 };
 
 const ROUTE: &str = "[[routes]]\nname = \"all\"\nrespond = { status = 200, body = \"ok\" }\n";
@@ -227,4 +230,68 @@ async fn clients_are_let_in_by_the_authorities_of_the_moment() {
         server.serves(gate.web, Some(&known)).await,
         "nobody is asked"
     );
+}
+
+/// Waits until requests are answered with `status`.
+async fn answers(gate: &TestGateway, status: u16) {
+    let answered = async {
+        while client::get(gate.web, "/").await.status.as_u16() != status {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(GENEROUS, answered).await.expect("another status");
+}
+
+#[tokio::test]
+async fn name_servers_over_tls_are_checked_against_the_authority_that_is_in_the_file_now() {
+    let upstream = Upstream::saying("ok").await;
+    let port = upstream.address.port();
+    for of_upstream in [false, true] {
+        let (right, wrong) = (Certificate::new(), Certificate::new());
+        let server = DnsServer::start_tls(right.server()).await;
+        server.says("shop.internal", Reply::addresses(["127.0.0.1"], 0));
+        let asked = format!(
+            "servers = [\"tls://{}#test\"]\nca = \"dns.pem\"\n",
+            server.address()
+        );
+        let (all, own) = if of_upstream {
+            (String::new(), format!("[upstreams.up.dns]\n{asked}"))
+        } else {
+            (asked, String::new())
+        };
+        let text = format!(
+            "[dns]\nmin_ttl = \"100ms\"\nmax_ttl = \"100ms\"\nallow_addresses = [\"127.0.0.1/32\"]\n{all}\
+             [[routes]]\nname = \"all\"\nupstream = \"up\"\n\
+             [upstreams.up]\nendpoints = [{{ dns = \"shop.internal:{port}\" }}]\n{own}"
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let ca = folder.path().join("dns.pem");
+        fs::write(&ca, wrong.pem()).expect("written");
+        let gate = TestGateway::start_in(folder, &text);
+        let failed = "tidegate_dns_lookups_total{upstream=\"up\",result=\"server_failure\"}";
+        while gate.metric(failed).await < 1.0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        answers(&gate, 503).await;
+        assert_eq!(server.asked().tcp, 0, "nobody asks who cannot be trusted");
+
+        fs::write(&ca, right.pem()).expect("written");
+        answers(&gate, 200).await;
+        assert_eq!(gate.gateway.snapshot().config.revision, 1, "no new config");
+
+        // What is no authority changes nothing: the one before stays, and so does what the name stands for.
+        fs::write(&ca, "half a certif").expect("written");
+        let reload = format!("{text}# another config meanwhile\n");
+        gate.reload(&reload).await;
+        let asked = server.asked().tcp;
+        until("it is asked on", || server.asked().tcp > asked + 2).await;
+        answers(&gate, 200).await;
+
+        // Another authority ends the trust, and empties nothing.
+        fs::write(&ca, wrong.pem()).expect("written");
+        while gate.metric(failed).await < 2.0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        answers(&gate, 200).await;
+    }
 }

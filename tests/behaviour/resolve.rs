@@ -7,7 +7,7 @@ use hickory_proto::{op::ResponseCode, rr::RecordType};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, pki_types::PrivatePkcs8KeyDer};
 use tidegate::{
-    config::{DnsPlan, DnsTransport, NameServer},
+    config::{DnsPlan, DnsTransport, NameServer, NameServers},
     resolve::{Answer, AnswerState, Followed, Records, Resolver, Why, follow},
 };
 use tokio::{
@@ -32,10 +32,13 @@ const CAP: Duration = Duration::from_secs(30);
 /// Looks up anew every few milliseconds.
 fn plan(servers: &[&DnsServer]) -> DnsPlan {
     DnsPlan {
-        servers: servers
-            .iter()
-            .map(|server| NameServer::plain(server.address()))
-            .collect(),
+        servers: NameServers {
+            list: servers
+                .iter()
+                .map(|server| NameServer::plain(server.address()))
+                .collect(),
+            ca: None,
+        },
         resolv_conf: "/no/such/file".into(),
         min_ttl: Duration::from_millis(20),
         max_ttl: Duration::from_millis(20),
@@ -47,7 +50,7 @@ fn plan(servers: &[&DnsServer]) -> DnsPlan {
 }
 
 fn resolver(plan: &DnsPlan) -> Resolver {
-    Resolver::new(&plan.servers, &plan.resolv_conf, None)
+    Resolver::new(&plan.servers.list, &plan.resolv_conf, None)
 }
 
 /// A name that is followed until this is dropped.
@@ -420,12 +423,12 @@ fn certified(name: &str, alpn: &[&str]) -> (Arc<ClientConfig>, ServerConfig) {
 /// Follows `NAME` at `server` over `transport`.
 fn over(server: &DnsServer, transport: DnsTransport, tls: Option<&Arc<ClientConfig>>) -> Name {
     let mut plan = plan(&[]);
-    plan.servers = vec![NameServer {
+    plan.servers.list = vec![NameServer {
         address: server.address(),
         transport,
     }];
     let asked =
-        Resolver::new(&plan.servers, &plan.resolv_conf, tls).with_hosts_file("/no/such/file");
+        Resolver::new(&plan.servers.list, &plan.resolv_conf, tls).with_hosts_file("/no/such/file");
     Name::follow_by(Arc::new(asked), plan, NAME)
 }
 

@@ -65,14 +65,7 @@ impl Certificate {
 
     /// Shows it at an address of its own, and answers the first request of each connection with 200 until the test ends.
     pub async fn serve(&self) -> SocketAddr {
-        let key = PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).expect("a key");
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![self.der()], key)
-            .expect("a server");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = TlsAcceptor::from(Arc::new(self.server()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("an address");
         TaskTracker::new().spawn(async move {
@@ -88,6 +81,20 @@ impl Certificate {
             }
         });
         address
+    }
+
+    /// What a server needs to show it.
+    pub fn server(&self) -> ServerConfig {
+        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der()], self.private())
+            .expect("a certificate")
+    }
+
+    fn private(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).expect("a key")
     }
 
     fn der(&self) -> CertificateDer<'static> {
@@ -108,13 +115,9 @@ impl Certificate {
             .with_root_certificates(roots);
         let config = match shows {
             None => config.with_no_client_auth(),
-            Some(shown) => {
-                let key = PrivateKeyDer::try_from(shown.0.signing_key.serialize_der());
-                let key = key.expect("a key");
-                config
-                    .with_client_auth_cert(vec![shown.der()], key)
-                    .expect("a client's certificate")
-            }
+            Some(shown) => config
+                .with_client_auth_cert(vec![shown.der()], shown.private())
+                .expect("a client's certificate"),
         };
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from("test").expect("a name");

@@ -56,8 +56,8 @@ pub(super) struct Named {
     /// What browsers get of a fault.
     pub(super) page: Option<At<PathBuf>>,
     pub(super) webhook: Option<NamedHook>,
-    /// The first name server that is asked over TLS.
-    pub(super) encrypted_dns_at: Option<Span>,
+    /// What lists of name servers need of which any is asked over TLS.
+    pub(super) name_servers: Vec<NamedTrust>,
 }
 
 /// What a listener with TLS needs.
@@ -93,6 +93,15 @@ pub(super) struct NamedRoots {
     pub(super) client: Option<NamedPair>,
 }
 
+/// What a list of name servers needs of which one is asked over TLS.
+#[derive(Debug, Clone)]
+pub(super) struct NamedTrust {
+    /// The first server that is.
+    pub(super) at: Span,
+    /// Left out: the system's.
+    pub(super) ca: Option<At<PathBuf>>,
+}
+
 /// Turns paths of the file into paths of the system: those that are relative start at the file's folder.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Folder<'a>(pub(super) &'a Path);
@@ -114,14 +123,17 @@ pub(super) fn compile(
     share::check(&upstreams, &routes, problems);
     conflict::equal_routes(&routes, problems);
     conflict::unused(&upstreams, &routes, problems);
-    let (dns, encrypted_at) = process::dns(&root.table_or_empty(&fields::DNS), folder);
+    let (dns, trust) = process::dns(&root.table_or_empty(&fields::DNS), folder);
     let (errors, page) = errors::errors(&root.table_or_empty(&fields::ERRORS), folder);
     let (incidents, webhook) =
         incidents::incidents(&root.table_or_empty(&fields::INCIDENTS), folder);
-    let encrypted_of = |upstream: &upstream::Upstream| upstream.encrypted_dns_at;
+    let trust_of = |upstream: &upstream::Upstream| upstream.name_servers.clone();
     let named = Named {
         token,
-        encrypted_dns_at: encrypted_at.or_else(|| upstreams.iter().find_map(encrypted_of)),
+        name_servers: trust
+            .into_iter()
+            .chain(upstreams.iter().filter_map(trust_of))
+            .collect(),
         listeners: listeners
             .iter()
             .filter(|listener| listener.plan.tls.is_some())
@@ -178,7 +190,11 @@ impl Named {
             .iter()
             .filter_map(|server| server.clients.as_ref());
         let roots = self.upstreams.iter().filter_map(|roots| roots.ca.as_ref());
-        let roots = roots.chain(clients.map(|clients| &clients.ca));
+        let asked = self
+            .name_servers
+            .iter()
+            .filter_map(|trust| trust.ca.as_ref());
+        let roots = roots.chain(clients.map(|clients| &clients.ca)).chain(asked);
         let pages = self.fallbacks.iter().map(|(_, file)| file);
         let pages = pages.chain(&self.page);
         let hook = self.webhook.iter();

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::Folder;
+use super::{Folder, NamedTrust};
 use crate::config::{
-    AccessTarget, AdminPlan, DnsPlan, DrainPlan, LogPlan, NameServer, PressurePlan,
+    AccessTarget, AdminPlan, DnsPlan, DrainPlan, LogPlan, NameServers, PressurePlan,
     fields::process as keys,
     problem::{At, Code, Problem, Problems, Span},
     row::Row,
@@ -73,8 +73,8 @@ pub(super) fn drain(row: &Row<'_>) -> DrainPlan {
 /// Where name servers are asked for, when the file does not say.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// The plan, and where the first server stands that is asked over TLS.
-pub(super) fn dns(row: &Row<'_>, folder: Folder<'_>) -> (DnsPlan, Option<Span>) {
+/// The plan, and what its servers need where they are asked over TLS.
+pub(super) fn dns(row: &Row<'_>, folder: Folder<'_>) -> (DnsPlan, Option<NamedTrust>) {
     let (min_ttl, min_at) = row.placed(&keys::MIN_TTL);
     let (max_ttl, max_at) = row.placed(&keys::MAX_TTL);
     ordered(
@@ -82,7 +82,7 @@ pub(super) fn dns(row: &Row<'_>, folder: Folder<'_>) -> (DnsPlan, Option<Span>) 
         ("min_ttl", min_ttl, min_at),
         ("max_ttl", max_ttl, max_at),
     );
-    let (servers, encrypted) = name_servers(row.get(&keys::SERVERS));
+    let (servers, trust) = name_servers(row, row.get(&keys::SERVERS), folder);
     let allowed = row.get(&keys::ALLOW_ADDRESSES).map(|list| list.it);
     let resolv_conf = row.get(&keys::RESOLV_CONF);
     let plan = DnsPlan {
@@ -95,17 +95,38 @@ pub(super) fn dns(row: &Row<'_>, folder: Folder<'_>) -> (DnsPlan, Option<Span>) 
         hold: row.value(&keys::HOLD),
         allow_addresses: networks(allowed.unwrap_or_default(), row.problems()),
     };
-    (plan, encrypted)
+    (plan, trust)
 }
 
-/// The servers of a list, and where the first stands that is asked over TLS.
+/// The servers of the table `row`, which are `list`, and what they need where any is asked over TLS.
 pub(super) fn name_servers(
+    row: &Row<'_>,
     list: Option<At<Vec<At<AskedServer>>>>,
-) -> (Vec<NameServer>, Option<Span>) {
+    folder: Folder<'_>,
+) -> (NameServers, Option<NamedTrust>) {
     let list = list.map(|list| list.it).unwrap_or_default();
+    let ca = row.get(&keys::DNS_CA).map(|file| folder.path(file));
     let encrypted = list.iter().find(|server| server.it.0.is_encrypted());
-    let at = encrypted.map(|server| server.at);
-    (list.into_iter().map(|server| server.it.0).collect(), at)
+    if let (Some(ca), None) = (&ca, encrypted) {
+        row.problems().add(
+            Problem::warning(
+                Code::Doubtful,
+                ca.at,
+                "no name server here is asked over TLS",
+                "has no effect",
+            )
+            .help("servers that are begin with `tls://` or `https://`"),
+        );
+    }
+    let trust = encrypted.map(|server| NamedTrust {
+        at: server.at,
+        ca: ca.clone(),
+    });
+    let servers = NameServers {
+        list: list.into_iter().map(|server| server.it.0).collect(),
+        ca: ca.map(|ca| ca.it),
+    };
+    (servers, trust)
 }
 
 /// The networks of a list; one with bits beyond its prefix is probably mistyped.

@@ -1,7 +1,7 @@
 //! `[upstreams.NAME]` and what is below it.
 
 use super::{
-    Folder, NamedPair, NamedRoots, concurrency, groups, health,
+    Folder, NamedPair, NamedRoots, NamedTrust, concurrency, groups, health,
     listener::{certificate_plan, pair},
     process::{name_servers, ordered},
 };
@@ -27,8 +27,8 @@ pub(super) struct Upstream {
     pub(super) has_mode: bool,
     /// Where `max_wait` stands.
     pub(super) max_wait_at: Option<Span>,
-    /// Where the first of its name servers stands that is asked over TLS.
-    pub(super) encrypted_dns_at: Option<Span>,
+    /// What its own name servers need where any is asked over TLS.
+    pub(super) name_servers: Option<NamedTrust>,
     tls: Option<Tls>,
 }
 
@@ -68,9 +68,9 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
     let limit = row.table_or_empty(&keys::CONCURRENCY);
     let (concurrency, max_wait_at) = concurrency::compile(&limit);
     let tls = row.table(&keys::TLS).map(|tls| self::tls(&tls, folder));
+    let own_servers = |dns: Row<'_>| name_servers(&dns, dns.get(&keys::SERVERS), folder);
     let dns = row.table(&keys::NAME_SERVERS);
-    let (name_servers, encrypted_dns_at) =
-        name_servers(dns.and_then(|dns| dns.get(&keys::SERVERS)));
+    let (name_servers, trust) = dns.map(own_servers).unwrap_or_default();
     let protocol = row.value(&keys::PROTOCOL);
     let health = row.table(&keys::HEALTH);
     let plan = UpstreamPlan {
@@ -99,7 +99,7 @@ fn one(row: &Row<'_>, name: At<&str>, folder: Folder<'_>) -> Upstream {
         endpoints_at,
         has_mode: limit.has("mode"),
         max_wait_at,
-        encrypted_dns_at,
+        name_servers: trust,
         tls,
     }
 }

@@ -83,6 +83,7 @@ pub(crate) static DNS: Section = Section::of(
     "How the names of `dns` and `srv` endpoints are resolved and followed. An error keeps the last good answer.",
     &[
         &SERVERS,
+        &DNS_CA,
         &RESOLV_CONF,
         &MIN_TTL,
         &MAX_TTL,
@@ -103,7 +104,14 @@ pub(crate) static SERVERS: Field<Vec<At<AskedServer>>> = Field::optional(
         max: 16,
     },
     "those of `resolv_conf`",
-    "Name servers, asked one after the other. `udp://`, `tcp://` (port 53), `tls://` (853) or `https://` (443, path `/dns-query`) before an address; an address alone is UDP, with TCP for answers that do not fit. The certificate of an encrypted one must hold the name after `#`, else the address, and come from an authority that the system trusts.",
+    "Name servers, asked one after the other. `udp://`, `tcp://` (port 53), `tls://` (853) or `https://` (443, path `/dns-query`) before an address; an address alone is UDP, with TCP for answers that do not fit. The certificate of an encrypted one must hold the name after `#`, else the address, and come from an authority of `ca`.",
+);
+/// Here and in `dns` of an upstream.
+pub(crate) static DNS_CA: Field<FilePath> = Field::optional(
+    "ca",
+    super::listener::FILE,
+    "the system's certificate authorities",
+    "A PEM file with the certificate authorities that are trusted where `servers` are asked over `tls://` or `https://`. It is watched; once it changes, such servers are connected to anew.",
 );
 pub(crate) static RESOLV_CONF: Field<FilePath> = Field::optional(
     "resolv_conf",

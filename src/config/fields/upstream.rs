@@ -212,7 +212,7 @@ pub(crate) static UPSTREAM_DNS: Section = Section::of(
     "upstream_dns",
     "dns of [upstreams.NAME]",
     "Name servers of one upstream.",
-    &[&SERVERS],
+    &[&SERVERS, &super::process::DNS_CA],
 );
 pub(crate) static SERVERS: Field<Vec<At<AskedServer>>> = Field::required(
     "servers",

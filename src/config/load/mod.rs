@@ -36,8 +36,9 @@ pub struct Files {
     pub listeners: BTreeMap<ListenerName, Arc<rustls::ServerConfig>>,
     /// TLS of each upstream that speaks it: roots, our certificate, ALPN by the upstream's protocol.
     pub upstreams: BTreeMap<UpstreamName, Arc<rustls::ClientConfig>>,
-    /// How name servers over TLS are checked: by the system's roots. There where the config has any.
-    pub name_servers: Option<Arc<rustls::ClientConfig>>,
+    /// How name servers over TLS are checked, by the file that names whom to trust; `None`: the system's roots. There
+    /// where the config has any.
+    pub name_servers: BTreeMap<Option<PathBuf>, DnsTrust>,
     /// What routes answer with when nothing else can serve, where that is a file.
     pub fallbacks: BTreeMap<RouteName, Bytes>,
     /// What browsers get of a fault, where that is a file.
@@ -53,6 +54,15 @@ pub struct Files {
     /// Files that are wrong, while what they held before stays in force.
     pub troubles: Vec<Trouble>,
     kept: Kept,
+}
+
+/// How name servers over TLS are checked.
+#[derive(Debug, Clone)]
+pub struct DnsTrust {
+    /// What connections to them are made by.
+    pub config: Arc<rustls::ClientConfig>,
+    /// Another one where other authorities are trusted than before.
+    pub print: [u8; 32],
 }
 
 /// Text that no log and no debug print may show.
@@ -97,10 +107,9 @@ pub(super) fn load(named: &Named, before: Option<&Files>, problems: &Problems) -
     for roots in &named.upstreams {
         tls::client(roots, &mut system, &mut reader, &mut files);
     }
-    files.name_servers = named
-        .encrypted_dns_at
-        .and_then(|at| tls::name_servers(at, &mut system, &reader))
-        .map(Arc::new);
+    for trust in &named.name_servers {
+        tls::name_servers(trust, &mut system, &mut reader, &mut files);
+    }
     files.webhook = named
         .webhook
         .as_ref()

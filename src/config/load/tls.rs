@@ -12,13 +12,13 @@ use rustls::{
 };
 
 use super::{
-    CertificateFacts, Files, Reader,
+    CertificateFacts, DnsTrust, Files, Reader,
     kept::{Pair, Print, Roots, print_of},
     pem, validity,
 };
 use crate::config::{
     ClientAuth, UpstreamProtocol,
-    compile::{NamedPair, NamedRoots, NamedServer},
+    compile::{NamedPair, NamedRoots, NamedServer, NamedTrust},
     problem::{At, Code, Problem, Span},
 };
 
@@ -172,17 +172,43 @@ fn client_config(
     Some(config)
 }
 
-/// TLS of name servers, the first of which stands at `at`.
+/// Adds the TLS of name servers to `files`, unless something is wrong, which was noted, or it is there.
 pub(super) fn name_servers(
-    at: Span,
+    named: &NamedTrust,
     system: &mut SystemRoots,
-    reader: &Reader<'_>,
-) -> Option<ClientConfig> {
+    reader: &mut Reader<'_>,
+    files: &mut Files,
+) {
+    let key = named.ca.as_ref().map(|ca| ca.it.clone());
+    if files.name_servers.contains_key(&key) {
+        return;
+    }
+    let (print, store) = match &named.ca {
+        None => (
+            print_of([b"system".as_slice()]),
+            Arc::new(system.roots(named.at, reader)),
+        ),
+        Some(ca) => match roots_of(ca, reader, files) {
+            Some(roots) => (roots.print, roots.store),
+            None => return,
+        },
+    };
+    let before = reader.before.and_then(|files| files.name_servers.get(&key));
+    let same = before.filter(|trust| trust.print == print).cloned();
+    let trust = same.or_else(|| {
+        let config = Arc::new(trusting(store)?);
+        Some(DnsTrust { config, print })
+    });
+    if let Some(trust) = trust {
+        files.name_servers.insert(key, trust);
+    }
+}
+
+fn trusting(roots: Arc<RootCertStore>) -> Option<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .ok()?;
-    let config = builder.with_root_certificates(system.roots(at, reader));
-    Some(config.with_no_client_auth())
+    Some(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The authorities of a file, or those that it held before.

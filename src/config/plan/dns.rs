@@ -7,8 +7,8 @@ use ipnet::IpNet;
 /// `[dns]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsPlan {
-    /// Name servers; empty: those of [`Self::resolv_conf`].
-    pub servers: Vec<NameServer>,
+    /// Name servers; none: those of [`Self::resolv_conf`].
+    pub servers: NameServers,
     /// The file that names the servers where none is given; followed as it changes.
     pub resolv_conf: PathBuf,
     /// A shorter TTL counts as this.
@@ -23,6 +23,15 @@ pub struct DnsPlan {
     pub hold: Duration,
     /// Networks let through although they are loopback, link-local or metadata.
     pub allow_addresses: Vec<IpNet>,
+}
+
+/// Name servers, and who vouches for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NameServers {
+    /// They are asked in this order.
+    pub list: Vec<NameServer>,
+    /// The file with the authorities that are trusted where they are asked over TLS; `None`: the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// A name server, and what is spoken to it.

@@ -1135,3 +1135,23 @@ fn colour_is_there_only_where_it_is_asked_for() {
     assert!(errors.render(true).contains('\u{1b}'));
     assert!(!errors.render(false).contains('\u{1b}'));
 }
+
+#[test]
+fn an_authority_for_name_servers_that_are_asked_in_the_clear_has_no_effect() {
+    insta::assert_snapshot!(warnings(r#"[[listeners]]
+bind = "127.0.0.1:8080"
+[dns]
+servers = ["10.0.0.2", "tcp://10.0.0.3"]
+ca = "tls/dns-ca.crt"
+[[routes]]
+respond = {}
+"#), @r#"
+    warning[C040]: no name server here is asked over TLS
+     --> tidegate.toml:5:6
+      |
+    5 | ca = "tls/dns-ca.crt"
+      |      ^^^^^^^^^^^^^^^^ has no effect
+      |
+      = help: servers that are begin with `tls://` or `https://`
+    "#);
+}

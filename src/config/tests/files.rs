@@ -388,6 +388,54 @@ fn what_an_upstream_is_trusted_by_decides_about_its_connections() {
 }
 
 #[test]
+fn authorities_of_name_servers_are_read_where_a_server_is_asked_over_tls() {
+    let folder = folder();
+    let of_all = "[dns]\nservers = [\"tls://192.0.2.1\"]\nca = \"dns.crt\"\n";
+    let own = "dns = { servers = [\"https://192.0.2.2#dns.example\"], ca = \"own.crt\" }\n";
+    let text = MINIMAL.replace("[[routes]]", &format!("{own}[[routes]]")) + of_all;
+    let path = written(&folder, text);
+    let errors = read(&path).unwrap_err();
+    let places: Vec<_> = errors
+        .iter()
+        .map(|error| (error.code(), error.line(), error.column()))
+        .collect();
+    assert_eq!(
+        places,
+        [("C030", Some(5), Some(59)), ("C030", Some(10), Some(6))]
+    );
+    put(&folder, "own.crt", certificate().0);
+    put(&folder, "dns.crt", certificate().1);
+    let errors = read(&path).unwrap_err();
+    let expected = "this is a key; expected a certificate";
+    assert_eq!(told(&errors), [("C031".to_owned(), expected.to_owned())]);
+
+    put(&folder, "dns.crt", certificate().0);
+    let before = read(&path).unwrap();
+    let in_folder = |name| Some(folder.path().join(name));
+    let files = &before.files.name_servers;
+    let keys: Vec<_> = files.keys().cloned().collect();
+    assert_eq!(keys, [in_folder("dns.crt"), in_folder("own.crt")]);
+    assert!(
+        before
+            .named_files()
+            .contains(&folder.path().join("own.crt"))
+    );
+
+    // The same authorities keep what is known of sessions; others make another print.
+    let same = read_after(&path, &before.files).unwrap().files.name_servers;
+    let (dns, own) = (in_folder("dns.crt"), in_folder("own.crt"));
+    assert!(Arc::ptr_eq(&same[&dns].config, &files[&dns].config));
+    put(&folder, "own.crt", certificate().0);
+    let other = read_after(&path, &before.files).unwrap().files.name_servers;
+    assert!(Arc::ptr_eq(&other[&dns].config, &files[&dns].config));
+    assert_ne!(other[&own].print, files[&own].print);
+    put(&folder, "own.crt", "");
+    let kept = read_after(&path, &before.files).unwrap().files;
+    assert_eq!(kept.name_servers[&own].print, files[&own].print);
+    assert_eq!(kept.troubles.len(), 1);
+}
+
+#[test]
 fn the_protocol_decides_what_is_offered_by_alpn() {
     let folder = folder();
     for (protocol, offered) in [

@@ -3,7 +3,10 @@ use std::{cell::RefCell, net::IpAddr, num::NonZeroU32};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::*;
-use crate::resolve::{Family, Found, Service};
+use crate::{
+    config::NameServers,
+    resolve::{Family, Found, Service},
+};
 
 const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -11,7 +14,7 @@ const fn seconds(n: u64) -> Duration {
 
 fn plan() -> DnsPlan {
     DnsPlan {
-        servers: Vec::new(),
+        servers: NameServers::default(),
         resolv_conf: "/no/such/file".into(),
         min_ttl: seconds(1),
         max_ttl: seconds(300),

@@ -32,8 +32,8 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::{
     config::{
-        BalancePolicy, ConcurrencyMode, ConcurrencyPlan, HostPolicy, QueuePlan, Stretch,
-        UpstreamPlan, UpstreamProtocol, UpstreamTlsPlan,
+        BalancePolicy, ConcurrencyMode, ConcurrencyPlan, HostPolicy, NameServers, QueuePlan,
+        Stretch, UpstreamPlan, UpstreamProtocol, UpstreamTlsPlan,
     },
     fault::Fault,
     names::{EndpointId, UpstreamName},
@@ -63,7 +63,7 @@ struct Script {
 fn plan(protocol: UpstreamProtocol) -> UpstreamPlan {
     UpstreamPlan {
         name: UpstreamName::from("shop"),
-        name_servers: Vec::new(),
+        name_servers: NameServers::default(),
         endpoints: Vec::new(),
         groups: vec!["1".into()],
         overprovisioning: 1.4,
