@@ -153,6 +153,7 @@ fn pressure(pressure: &Pressure) -> PressureView {
 fn upstream(live: &UpstreamLive) -> UpstreamView {
     let gate = live.gate.view();
     let groups = groups::views(live);
+    let seats = live.seats.views(Instant::now());
     UpstreamView {
         name: live.plan.name.to_string(),
         limit: gate.limit,
@@ -161,9 +162,7 @@ fn upstream(live: &UpstreamLive) -> UpstreamView {
         max_waiting: live.plan.concurrency.queue.max_waiting,
         panic: live.seats.is_in_panic(Instant::now()),
         names: names(live),
-        endpoints: live
-            .seats
-            .views(Instant::now())
+        endpoints: seats
             .iter()
             .enumerate()
             .map(|(index, seat)| EndpointView {
@@ -216,12 +215,17 @@ fn endpoint(seat: &SeatView, live: &UpstreamLive, index: usize) -> EndpointView 
         ejected: seat.health.ejected_for.is_some(),
         limit: lane.as_ref().and_then(|lane| lane.limit),
         in_flight: seat.in_flight,
+        keep_alive_ms: seat.keep_alive.map(millis),
         learned: lane.and_then(|lane| learned(&lane, live)),
         certificate_ends: live
             .seats
             .get(index)
             .and_then(|seat| seat.endpoint.certificate_ends()),
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What the law of an endpoint believes; `None` where none is followed.

@@ -94,6 +94,10 @@ fn upstream(live: &mut Exposition, view: &UpstreamView) {
             [name, &address],
             flag(endpoint.ejected),
         );
+        if let Some(millis) = endpoint.keep_alive_ms {
+            let metric = &catalog::ENDPOINT_KEEP_ALIVE;
+            live.gauge(metric, [name, &address], millis as f64 / 1000.0);
+        }
         if let Some(limit) = endpoint.limit {
             live.gauge(&catalog::CONCURRENCY_LIMIT, [name, &address], limit.into());
         }

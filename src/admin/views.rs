@@ -196,6 +196,9 @@ pub struct EndpointView {
     pub limit: Option<u32>,
     /// Requests that it works on.
     pub in_flight: u32,
+    /// How long it lets a connection rest, by its `Keep-Alive` field or by what it closed, in milliseconds; `None` where
+    /// that is not known.
+    pub keep_alive_ms: Option<u64>,
     /// What its concurrency limit was learned from; `None` where it is not learned.
     pub learned: Option<LearnedView>,
     /// When the certificate ends that it showed last, in seconds since 1970.

@@ -10,11 +10,13 @@ use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use tokio::{sync::watch, time::Instant};
 
-use super::{Http1, Http2, http2::Shared};
+use super::{Http1, Http2, KeepAlive, Rest, http2::Shared};
 use crate::fault::Fault;
 
 /// Most HTTP/1 connections that rest for one endpoint; at the bound the one that rests longest is closed.
 pub const MAX_RESTING: usize = 256;
+/// So many that have rested too long for the endpoint are left to it, so that their end shows whether it still closes them.
+const MAX_WATCHED: usize = 2;
 
 /// What a connection was made for. Connections are shared only among requests of equal lanes.
 ///
@@ -60,6 +62,8 @@ pub struct Lead<'a> {
 #[derive(Debug)]
 pub struct Connections {
     state: Mutex<State>,
+    /// How long the endpoint lets them rest; shared with their drivers.
+    keep_alive: Arc<KeepAlive>,
 }
 
 #[derive(Debug, Default)]
@@ -77,9 +81,15 @@ struct State {
 
 #[derive(Debug)]
 struct Resting {
+    /// Before the connection, so that its driver never takes our own close for the endpoint's.
+    mark: Mark,
     connection: Http1,
     since: Instant,
 }
+
+/// Lasts as long as a connection rests.
+#[derive(Debug)]
+struct Mark(Rest);
 
 // === impl Lane ===
 
@@ -108,11 +118,18 @@ impl Connections {
     pub(super) fn new() -> Self {
         Self {
             state: Mutex::default(),
+            keep_alive: Arc::new(KeepAlive::new()),
         }
     }
 
+    /// What is known of how long the endpoint lets them rest.
+    #[must_use]
+    pub fn keep_alive(&self) -> &Arc<KeepAlive> {
+        &self.keep_alive
+    }
+
     /// The HTTP/1 connection of `lane` that rests shortest and can be used. Those found closed or too old on
-    /// the way are dropped.
+    /// the way are dropped, and so are most that the endpoint may be about to close.
     #[must_use]
     pub fn take_http1(
         &self,
@@ -122,17 +139,23 @@ impl Connections {
     ) -> Option<Http1> {
         let mut state = self.state.lock();
         state.idle_timeout = idle_timeout;
+        let usable = self.keep_alive.usable();
+        let mut watched = 0;
         let mut index = state.resting.len();
         while index > 0 {
             index -= 1;
             let resting = state.resting.get(index)?;
             if resting.is_over(idle_timeout, now) {
-                state.resting.remove(index);
+                let over = state.resting.remove(index);
+                self.gave_up(over, now);
+            } else if resting.rested(now) >= usable {
+                watched += 1;
+                if watched > MAX_WATCHED {
+                    let over = state.resting.remove(index);
+                    self.gave_up(over, now);
+                }
             } else if resting.connection.lane.is(lane) && resting.connection.is_ready() {
-                return state
-                    .resting
-                    .remove(index)
-                    .map(|resting| resting.connection);
+                return state.resting.remove(index).map(|resting| resting.take(now));
             }
         }
         None
@@ -148,10 +171,7 @@ impl Connections {
         if state.resting.len() >= MAX_RESTING {
             state.resting.pop_front();
         }
-        state.resting.push_back(Resting {
-            connection,
-            since: now,
-        });
+        state.resting.push_back(Resting::begin(connection, now));
     }
 
     /// A stream on an HTTP/2 connection of `lane` that has room.
@@ -209,9 +229,13 @@ impl Connections {
         let mut state = self.state.lock();
         let idle_timeout = state.idle_timeout;
         let before = state.resting.len() + state.shared.len();
-        state
-            .resting
-            .retain(|resting| !resting.is_over(idle_timeout, now));
+        state.resting.retain(|resting| {
+            let over = resting.is_over(idle_timeout, now);
+            if over && !resting.connection.is_closed() {
+                self.keep_alive.outlived(resting.rested(now));
+            }
+            !over
+        });
         state
             .shared
             .retain(|shared| !shared.is_over(idle_timeout, now));
@@ -243,15 +267,53 @@ impl Connections {
         let state = self.state.lock();
         (state.resting.len(), state.shared.len())
     }
+
+    /// One is not used any more. Where the endpoint has not closed it, that is told of it.
+    fn gave_up(&self, over: Option<Resting>, now: Instant) {
+        if let Some(over) = over.filter(|over| !over.connection.is_closed()) {
+            self.keep_alive.outlived(over.rested(now));
+        }
+    }
 }
 
 // === impl Resting ===
 
 impl Resting {
+    fn begin(connection: Http1, now: Instant) -> Self {
+        connection.rest.begin(now);
+        Self {
+            mark: Mark(connection.rest.clone()),
+            connection,
+            since: now,
+        }
+    }
+
+    /// For an exchange.
+    fn take(self, now: Instant) -> Http1 {
+        let rested = self.rested(now);
+        drop(self.mark);
+        Http1 {
+            rested,
+            ..self.connection
+        }
+    }
+
+    fn rested(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     fn is_over(&self, idle_timeout: Duration, now: Instant) -> bool {
         self.connection.is_closed()
             || self.connection.retire_at <= now
-            || now.saturating_duration_since(self.since) >= idle_timeout
+            || self.rested(now) >= idle_timeout
+    }
+}
+
+// === impl Mark ===
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

@@ -79,6 +79,8 @@ pub struct SeatView {
     pub resting_connections: usize,
     /// HTTP/2 connections.
     pub shared_connections: usize,
+    /// How long it lets a connection rest, where that is known.
+    pub keep_alive: Option<Duration>,
     /// Why it may or may not serve.
     pub health: HealthView,
 }
@@ -297,6 +299,7 @@ impl Seat {
             in_flight: self.endpoint.in_flight(),
             resting_connections,
             shared_connections,
+            keep_alive: self.endpoint.connections.keep_alive().timeout(),
             health: self.endpoint.health.view(now),
         }
     }

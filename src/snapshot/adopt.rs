@@ -17,10 +17,11 @@
 //! | in-flight | upstream name and address | kept |
 //! | whether the upstream is in panic | upstream name | kept, so that a reload tells nothing twice |
 //! | connections | upstream name and address | kept, unless what is spoken over them changed |
+//! | for how long connections may rest, as the endpoint tells or shows; when its certificate ends | upstream name and address | kept |
 //! | counters and histograms | route, road from route to upstream, upstream, or listener, by name | kept; those of a name that left go ten minutes after the last request that knew it, and sooner where more than 256 such are kept |
 //! | access log | its target | lines of before are written where they went, those to come to the new target; a file that was moved away is made anew |
 //! | history of configs | the gateway | kept; another `[history] dir` begins with it |
-//! | DNS answers | name, what it is asked for, and of whom | kept; another `[dns]`, or other servers, are asked anew, and the old answer serves until then |
+//! | DNS answers | name, what it is asked for, and of whom | kept; another `[dns]`, other servers, or others that are trusted, are asked anew, and the old answer serves until then |
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

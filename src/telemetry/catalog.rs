@@ -112,6 +112,8 @@ catalogue! {
         "1 while the endpoint passes its checks and says that it is degraded.";
     ENDPOINT_EJECTED = Gauge "tidegate_endpoint_ejected" ["upstream", "endpoint"]
         "1 while the endpoint is ejected for what its traffic showed.";
+    ENDPOINT_KEEP_ALIVE = Gauge "tidegate_endpoint_keep_alive_seconds" ["upstream", "endpoint"]
+        "How long the endpoint lets a connection rest, by its Keep-Alive field or by what it closed; missing where that is not known.";
     GROUP_TRAFFIC_SHARE = Gauge "tidegate_group_traffic_share_ratio" ["upstream", "group"]
         "What the group gets of the upstream's traffic now, 0 to 1; where there is more than one group.";
     GROUP_HEALTHY = Gauge "tidegate_group_healthy_ratio" ["upstream", "group"]

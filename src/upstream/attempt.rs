@@ -13,7 +13,7 @@ use super::{
     hygiene,
     line::{Line, Obtained, Reuse, Wanted},
     reply::Hold,
-    target,
+    speak, target,
 };
 use crate::{
     fault::{Fault, Kind, Stage},
@@ -198,18 +198,42 @@ impl Trial<'_> {
         let exchange = connection.sender.try_send_request(request);
         let mut answer = match self.await_head(exchange).await? {
             Ok(answer) => answer,
+            Err(error) if connection.heard.any() => {
+                return Err(self.failed(error, Answer::Begun));
+            }
             Err(error) => {
-                let came = if connection.heard.any() {
-                    Answer::Begun
-                } else {
-                    Answer::Nothing
-                };
-                return Err(self.failed(error, came));
+                self.was_closed(connection.rested);
+                return Err(self.failed(error, Answer::Nothing));
             }
         };
+        self.learn_from(&answer);
         match hygiene::check(&mut answer) {
             Ok(()) => Ok((answer, Hold::Http1(connection))),
             Err(fault) => Err(self.sent(fault)),
+        }
+    }
+
+    /// An endpoint tells on a new connection how long it lets it rest.
+    fn learn_from(&self, answer: &Response<Incoming>) {
+        let endpoint = &self.wanted.seat.endpoint;
+        let keep_alive = endpoint.connections.keep_alive();
+        if !self.reused
+            && let Some(told) = keep_alive.told(answer.headers())
+        {
+            tracing::debug!(
+                endpoint = %endpoint.id, keep_alive_ms = told.as_millis(),
+                "the endpoint tells how long connections may rest"
+            );
+        }
+    }
+
+    /// A connection that had rested so long was closed as it was taken, unless it was the request's body that failed.
+    fn was_closed(&self, rested: Duration) {
+        let upload = self.upload.as_deref();
+        if self.reused && upload.is_none_or(|upload| upload.fault().is_none()) {
+            let endpoint = &self.wanted.seat.endpoint;
+            let keep_alive = endpoint.connections.keep_alive();
+            speak::closed(keep_alive, &endpoint.id, rested, Instant::now());
         }
     }
 

@@ -179,7 +179,7 @@ impl Wanted<'_> {
             let stream = endpoint.connections.share_http2(shared);
             Line::Http2(stream.ok_or_else(|| Fault::new(Kind::StreamRefused))?)
         } else {
-            Line::Http1(speak::http1(self.connector, lane, wire, endpoint.drivers()).await?)
+            Line::Http1(speak::http1(self.connector, lane, wire, endpoint).await?)
         };
         Ok(Obtained {
             line,

@@ -152,7 +152,7 @@ impl EndpointProbe {
         let wire = connector
             .open_at(self.address, &self.seat, Speech::Any, None)
             .await?;
-        let (lane, drivers) = (connector.lane(&self.seat), self.seat.endpoint.drivers());
+        let (lane, endpoint) = (connector.lane(&self.seat), &self.seat.endpoint);
         let http2 = match over {
             Over::Same => connector.speaks_http2(&wire)?,
             Over::Http2 if connector.is_secure() && !wire.agreed_on_h2() => {
@@ -163,14 +163,14 @@ impl EndpointProbe {
         };
         let began = Instant::now();
         let (exchanged, connection) = if http2 {
-            let shared = speak::http2(connector, lane, wire, drivers).await?;
+            let shared = speak::http2(connector, lane, wire, endpoint.drivers()).await?;
             target::for_http2(&mut request, connector.scheme(), &self.seat)?;
             let stream = Shared::stream(&shared);
             let mut stream = stream.ok_or_else(|| Fault::new(Kind::StreamRefused))?;
             let exchanged = stream.sender.try_send_request(request).await;
             (exchanged, Hold::Http2(stream))
         } else {
-            let mut line = speak::http1(connector, lane, wire, drivers).await?;
+            let mut line = speak::http1(connector, lane, wire, endpoint).await?;
             let exchanged = line.sender.try_send_request(request).await;
             (exchanged, Hold::Http1(line))
         };

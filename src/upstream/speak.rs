@@ -19,7 +19,8 @@ use tokio_util::task::TaskTracker;
 use super::{classify, classify::Answer, connector::Connector, wire::Wire};
 use crate::{
     fault::Fault,
-    pool::{Allowance, Http1, LaneRef, MAX_STREAMS, SendBody, Shared},
+    names::EndpointId,
+    pool::{Allowance, Endpoint, Http1, KeepAlive, LaneRef, MAX_STREAMS, Rest, SendBody, Shared},
 };
 
 /// Largest head of an answer; over it the answer is refused. (HTTP/1: at most 100 fields, too.)
@@ -42,7 +43,7 @@ pub(super) async fn http1(
     connector: &Connector,
     lane: LaneRef<'_>,
     wire: Wire,
-    drivers: &TaskTracker,
+    endpoint: &Endpoint,
 ) -> Result<Http1, Fault> {
     let heard = wire.heard();
     let (sender, driver) = http1::Builder::new()
@@ -51,17 +52,37 @@ pub(super) async fn http1(
         .handshake(TokioIo::new(wire))
         .await
         .map_err(|error| classify::exchange(&error, Answer::Nothing))?;
-    drivers.spawn(async move {
+    let now = Instant::now();
+    let rest = Rest::new(now);
+    let (resting, id) = (rest.clone(), endpoint.id.clone());
+    let keep_alive = Arc::clone(endpoint.connections.keep_alive());
+    endpoint.drivers().spawn(async move {
         if let Err(error) = driver.with_upgrades().await {
             tracing::debug!(%error, "connection to an endpoint ended");
+        }
+        let now = Instant::now();
+        if let Some(rested) = resting.at(now) {
+            closed(&keep_alive, &id, rested, now);
         }
     });
     Ok(Http1 {
         sender,
         lane: lane.to_lane(),
-        retire_at: connector.retires(Instant::now()),
+        retire_at: connector.retires(now),
         heard,
+        rest,
+        rested: Duration::ZERO,
     })
+}
+
+/// The endpoint closed a connection that had rested so long; tells where that says something new of it.
+pub(super) fn closed(keep_alive: &KeepAlive, id: &EndpointId, rested: Duration, now: Instant) {
+    if let Some(timeout) = keep_alive.closed(rested, now) {
+        tracing::info!(
+            endpoint = %id, keep_alive_ms = timeout.as_millis(),
+            "the endpoint closes connections that rest: they are not used for quite as long any more"
+        );
+    }
 }
 
 /// Starts HTTP/2 on `wire`.

@@ -29,6 +29,7 @@ mod files;
 mod groups;
 mod history;
 mod incidents;
+mod keep_alive;
 mod limits;
 mod listeners;
 mod outlets;

@@ -97,7 +97,8 @@ impl Certificate {
         PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).expect("a key")
     }
 
-    fn der(&self) -> CertificateDer<'static> {
+    /// Its bytes.
+    pub fn der(&self) -> CertificateDer<'static> {
         self.0.cert.der().clone()
     }
 

@@ -65,6 +65,7 @@ impl Source for Fake {
             ejected: state == EndpointState::Ejected,
             limit: None,
             in_flight: 3,
+            keep_alive_ms: Some(5000),
             learned: None,
             certificate_ends: (state == EndpointState::Down).then_some(1_893_456_000),
         };
@@ -663,6 +664,7 @@ async fn the_scrape_holds_what_was_counted_and_what_lives_now() {
         "tidegate_config_error_line 0",
         "tidegate_endpoint_healthy{upstream=\"shop\",endpoint=\"10.0.0.12:8080\"} 0",
         "tidegate_upstream_certificate_expiry_timestamp_seconds{upstream=\"shop\",endpoint=\"10.0.0.12:8080\"} 1893456000",
+        "tidegate_endpoint_keep_alive_seconds{upstream=\"shop\",endpoint=\"10.0.0.12:8080\"} 5",
         "tidegate_endpoint_ejected{upstream=\"shop\",endpoint=\"10.0.0.13:8080\"} 1",
         "tidegate_concurrency_limit{upstream=\"shop\",endpoint=\"\"} 64",
         "tidegate_concurrency_in_flight{upstream=\"shop\",endpoint=\"\"} 7",

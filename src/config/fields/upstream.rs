@@ -99,7 +99,7 @@ pub(crate) static IDLE_TIMEOUT: Preset<Duration> = Preset::new(
     "idle_timeout",
     time(millis(1), hours(1)),
     secs(60),
-    "How long a connection may rest in the pool. Keep it shorter than the servers' own.",
+    "How long a connection may rest in the pool. Where a server lets it rest for less, as it tells in `Keep-Alive` or shows by what it closes, connections to it are not used for quite as long.",
 );
 pub(crate) static MAX_CONNECTION_AGE: Preset<Duration> = Preset::new(
     "max_connection_age",

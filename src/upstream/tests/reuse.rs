@@ -64,6 +64,32 @@ async fn an_endpoint_that_closes_is_taken_at_its_word() {
 }
 
 #[tokio::test]
+async fn what_the_endpoint_may_be_about_to_close_is_not_used_and_most_of_it_is_let_go() {
+    let answer = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=10\r\nContent-Length: 2\r\n\r\nok";
+    let script = Script::answering(answer).await;
+    let rig = Rig::new(script.address);
+    let connector = rig.connector();
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        answers.push(get_ok(&rig, &connector).await);
+    }
+    for sent in answers {
+        read(sent).await.unwrap();
+    }
+    let connections = &rig.seat.endpoint.connections;
+    until(|| connections.count().0 == 5).await;
+    let take = |millis| {
+        let at = Instant::now() + Duration::from_millis(millis);
+        connections.take_http1(connector.lane(&rig.seat), PATIENCE * 60, at)
+    };
+    let taken = take(8_000).expect("one that rests long enough, and not too long");
+    assert!(taken.rested >= Duration::from_secs(7), "{:?}", taken.rested);
+    assert!(take(9_500).is_none());
+    assert_eq!(connections.count().0, 2, "left to see when they are closed");
+    assert!(take(8_000).is_some(), "known by the age, not by the name");
+}
+
+#[tokio::test]
 async fn a_connection_that_rested_too_long_is_not_used() {
     let script = Script::answering(OK).await;
     let mut rig = Rig::new(script.address);

@@ -191,6 +191,20 @@ async fn refused(server: ServerConfig, client: ClientConfig) -> Box<AttemptError
 }
 
 #[tokio::test]
+async fn it_is_known_when_the_certificate_ends_that_was_shown_last() {
+    let authority = Authority::new();
+    for (year, seconds) in [(2040, 2_208_988_800), (2035, 2_051_222_400)] {
+        let server = authority.server(|params| params.not_after = date_time_ymd(year, 1, 1));
+        let script = secure(server, &["http/1.1"]).await;
+        let rig = Rig::new(script.address).with_tls(authority.client(&["http/1.1"]));
+        let end = || rig.seat.endpoint.certificate_ends();
+        assert_eq!(end(), None);
+        read(rig.try_once(get()).await.unwrap()).await.unwrap();
+        assert_eq!(end(), Some(seconds));
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_of_another_name_is_refused_and_named() {
     let authority = Authority::new();
     let server = authority.server(|params| {
