@@ -439,10 +439,10 @@ impl<T> Core<T> {
     ) -> Option<Next<T>> {
         loop {
             let next = line.pop(&self.shares, self.in_flight(), kind, now)?;
-            if !next.expired {
+            let Some(reason) = next.expired else {
                 return Some(next);
-            }
-            told.push((next.token, Err(ShedReason::QueueTimeout)));
+            };
+            told.push((next.token, Err(reason)));
         }
     }
 

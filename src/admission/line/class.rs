@@ -291,6 +291,7 @@ mod tests {
                 arrived: Moment::ZERO,
                 bound: Duration::from_millis(bound_ms),
                 until: Moment::from_micros(100_000),
+                reason: crate::fault::ShedReason::QueueTimeout,
                 route: 0,
             };
             self.queue.push(&mut self.slots, waiter).unwrap()

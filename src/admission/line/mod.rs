@@ -113,8 +113,8 @@ pub(super) enum Offer<T> {
 pub(super) struct Next<T> {
     pub(super) token: T,
     pub(super) route: RouteNumber,
-    /// It waited in vain.
-    pub(super) expired: bool,
+    /// It waited in vain, and is told this.
+    pub(super) expired: Option<ShedReason>,
 }
 
 /// Each class twice: first tries, then second ones.
@@ -187,6 +187,7 @@ impl<T> Line<T> {
             arrived: now,
             bound: patience.bound,
             until,
+            reason,
             route: ask.route.number,
         };
         match self.push(waiter) {
@@ -213,8 +214,8 @@ impl<T> Line<T> {
         let queue = self.queues.get_mut(group)?.get_mut(rank)?;
         let waiter = queue.pop(&mut self.slots, place, now)?;
         self.left(rank);
-        let expired = waiter.until < now;
-        if expired {
+        let expired = (waiter.until < now).then_some(waiter.reason);
+        if expired.is_some() {
             self.note(rank, |shed| shed.gave_up(now));
         } else {
             self.passed(rank);
@@ -262,7 +263,10 @@ impl<T> Line<T> {
         let mut late = Vec::new();
         let own = self.slots.each_mut();
         for (position, waiter) in own.filter(|(_, waiter)| waiter.route == route) {
-            waiter.until = waiter.until.min(waiter.arrived.plus(timeout));
+            let hurried = waiter.arrived.plus(timeout);
+            if hurried < waiter.until {
+                (waiter.until, waiter.reason) = (hurried, ShedReason::DeadlineUnmeetable);
+            }
             if waiter.until < now {
                 late.push(position);
             }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::admission::moment::Moment;
+use crate::{admission::moment::Moment, fault::ShedReason};
 
 /// Slots, linked into doubly linked lists.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) struct Waiter<T> {
     pub(super) bound: Duration,
     /// After that it waits in vain.
     pub(super) until: Moment,
+    /// What it is told then.
+    pub(super) reason: ShedReason,
     pub(super) route: u16,
 }
 
@@ -204,6 +206,7 @@ mod tests {
             arrived: Moment::ZERO,
             bound: Duration::ZERO,
             until: Moment::ZERO,
+            reason: ShedReason::QueueTimeout,
             route: 0,
         }
     }

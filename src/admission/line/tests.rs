@@ -245,7 +245,29 @@ fn who_waited_in_vain_is_told_so_when_its_turn_comes() {
         .line
         .pop(&bench.shares, 10, Place::Steady, at(121))
         .unwrap();
-    assert!(next.expired);
+    assert_eq!(next.expired, Some(ShedReason::QueueTimeout));
+}
+
+#[test]
+fn who_waited_past_its_deadline_is_told_of_that() {
+    let mut bench = Bench::new(64);
+    let deadline = Some(at(50));
+    bench.waits(
+        &Ask {
+            deadline,
+            ..ask(Priority::Normal)
+        },
+        at(0),
+    );
+    let pop = |bench: &mut Bench| bench.line.pop(&bench.shares, 10, Place::Steady, at(51));
+    let next = pop(&mut bench).unwrap();
+    assert_eq!(next.expired, Some(ShedReason::DeadlineUnmeetable));
+    // A deadline that came later, with a config, is one too.
+    bench.waits(&ask(Priority::Normal), at(0));
+    let late = bench.line.hurry(0, Duration::from_millis(50), at(10));
+    assert!(late.is_empty());
+    let next = pop(&mut bench).unwrap();
+    assert_eq!(next.expired, Some(ShedReason::DeadlineUnmeetable));
 }
 
 #[test]
