@@ -112,6 +112,13 @@ impl Health {
         self.failures.load(Relaxed) >= (plan.consecutive_failures.get() / 2).max(1)
     }
 
+    /// Whether it failed, and not yet so often in a row that its ejection was asked for: what ends there next decides.
+    #[must_use]
+    pub fn is_suspect(&self, plan: &EjectionPlan) -> bool {
+        let failures = self.failures.load(Relaxed);
+        failures > 0 && failures < plan.consecutive_failures.get()
+    }
+
     /// How long it has been known.
     #[must_use]
     pub fn age(&self, now: Instant) -> Duration {

@@ -230,6 +230,12 @@ impl SeatsAt<'_> {
         self.level.group
     }
 
+    /// The endpoint at `index`.
+    #[must_use]
+    pub fn seat(&self, index: usize) -> Option<&Seat> {
+        self.seats.get(index)
+    }
+
     fn has(&self, seat: &Seat) -> bool {
         seat.group == self.level.group && seat.priority == self.level.priority
     }

@@ -231,12 +231,13 @@ impl Ground {
         seats.join(before, plan.slow_start, now);
         self.endpoints.judge_among(&plan.name, &seats);
         let ids = || seats.as_slice().iter().map(|seat| &seat.endpoint.id);
-        let roster = Arc::new(Roster::new(
+        let roster = Roster::new(
             Arc::clone(&seats),
             ids().map(|id| kept.gate.lane(id)).collect(),
             plan.balance,
             Arc::clone(&kept.turns),
-        ));
+        );
+        let roster = Arc::new(roster.with_ejection(plan.ejection.clone()));
         self.gates.follow(&plan.name, &roster);
         kept.gate.follow(Arc::clone(&roster) as _, &ids().collect());
         UpstreamLive {

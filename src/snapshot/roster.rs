@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     admission::{Lane, Pick, Picked},
     balance::{self, Candidates, EndpointView, Turns},
-    config::BalancePolicy,
+    config::{BalancePolicy, EjectionPlan},
     names::Chance,
     pool::{Seats, SeatsAt},
 };
@@ -19,6 +19,7 @@ pub struct Roster {
     seats: Arc<Seats>,
     lanes: Box<[Arc<Lane>]>,
     policy: BalancePolicy,
+    ejection: Option<EjectionPlan>,
     turns: Arc<Turns>,
 }
 
@@ -37,7 +38,12 @@ struct Free<'a> {
     lanes: &'a [Arc<Lane>],
     tried: &'a [usize],
     free: &'a dyn Fn(&Lane, f32) -> bool,
+    ejection: Option<&'a EjectionPlan>,
 }
+
+/// One in so many looks at an endpoint that has begun to fail leaves out how slow its failures count: else it would be
+/// asked so rarely that they hardly ever become enough to eject it.
+const SUSPECTED_EACH: u32 = 8;
 
 // === impl Roster ===
 
@@ -54,7 +60,17 @@ impl Roster {
             seats,
             lanes,
             policy,
+            ejection: None,
             turns,
+        }
+    }
+
+    /// The same, where failures eject by `plan`: an endpoint that has begun to fail is asked often enough to know.
+    #[must_use]
+    pub fn with_ejection(self, plan: Option<EjectionPlan>) -> Self {
+        Self {
+            ejection: plan,
+            ..self
         }
     }
 
@@ -87,6 +103,7 @@ impl Roster {
                 lanes: &self.lanes,
                 tried,
                 free,
+                ejection: self.ejection.as_ref(),
             };
             let turn = self.turns.of(seats.group());
             let seat = balance::pick(self.policy, turn, &candidates, &mut Chance)?;
@@ -151,6 +168,19 @@ impl Pick for Besides<'_> {
 
 // === impl Free ===
 
+impl Free<'_> {
+    /// Whether the one at `index` is to be chosen as if it had answered in good time.
+    fn is_to_prove_itself(&self, index: usize, share: f32) -> bool {
+        let suspect = |plan| {
+            let seat = self.seats.seat(index);
+            seat.is_some_and(|seat| seat.endpoint.health.is_suspect(plan))
+        };
+        // On trial its failures of the past would keep the one request away that is to try it.
+        share <= 0.0
+            || (self.ejection.is_some_and(suspect) && Chance.random_ratio(1, SUSPECTED_EACH))
+    }
+}
+
 impl Candidates for Free<'_> {
     fn len(&self) -> usize {
         self.lanes.len()
@@ -165,8 +195,7 @@ impl Candidates for Free<'_> {
         let share = self.seats.share(index);
         view.can_serve = view.can_serve && !self.tried.contains(&index) && (self.free)(lane, share);
         view.limit = lane.limit();
-        if share <= 0.0 {
-            // On trial: its failures of the past, which count as slow, would keep the one request away that is to try it.
+        if self.is_to_prove_itself(index, share) {
             (view.latency, view.peak) = (None, None);
         }
         view

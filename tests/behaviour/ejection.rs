@@ -516,6 +516,23 @@ async fn one_that_fails_at_once_draws_no_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_never_served_is_out_after_some_hundred_requests() {
+    let pool = pool::<3>().await;
+    for well in &pool[1..] {
+        well.takes(5);
+    }
+    pool[0].says(503);
+    let gate = TestGateway::start(&config(&pool, "", "")).await;
+    let load = Load::start(&gate, 2);
+    reaches(&gate, &pool[0], "ejected").await;
+    let asked = load.asked();
+    load.end().await;
+    assert!(asked <= 2000, "{asked} requests");
+    // What it failed is told of it, and not more than that.
+    assert!(pool[0].requests() <= 7, "{} requests", pool[0].requests());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_breaks_everywhere_at_once_ejects_nobody() {
     let pool = pool::<6>().await; // of which two may be out
     let of_upstream = "concurrency = { mode = \"off\" }\n\
