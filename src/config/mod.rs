@@ -29,7 +29,9 @@ mod tests;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use diff::{Change, Diff, Touched};
-pub use load::{CertificateFacts, DnsTrust, Files, HookFiles, Secret, Trouble, not_after};
+pub use load::{
+    CertificateFacts, DnsTrust, DnsTrusts, Files, HookFiles, Secret, Trouble, not_after,
+};
 pub use plan::*;
 pub use read::{AnotherLook, ConfigHash, Loaded, hash_of, parse, parse_after, read, read_after};
 pub use reference::reference;

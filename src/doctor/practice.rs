@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use http::{HeaderMap, Method, Uri, uri::PathAndQuery};
-use rustls::ClientConfig;
 
 use super::report::{Code, Finding, Section, Stage};
 use crate::{
-    config::{self, ActionPlan, Loaded, Plan, RoutePlan, UpstreamPlan},
+    config::{self, ActionPlan, DnsTrusts, Loaded, Plan, RoutePlan, UpstreamPlan},
     names::UpstreamName,
     resolve::Resolver,
     route::{self, Head},
@@ -21,7 +20,7 @@ use crate::{
 pub struct Practice {
     pub(super) plan: Arc<Plan>,
     connectors: BTreeMap<UpstreamName, Arc<Connector>>,
-    name_servers: Option<Arc<ClientConfig>>,
+    name_servers: DnsTrusts,
 }
 
 /// What a target means.
@@ -225,11 +224,15 @@ impl Practice {
     /// Who is asked for the names of `upstream`. Reads resolv.conf anew.
     pub(super) fn resolver(&self, upstream: &UpstreamPlan) -> Resolver {
         let dns = &self.plan.dns;
-        let servers = match &*upstream.name_servers {
-            [] => &dns.servers,
-            [..] => &upstream.name_servers,
+        let own = &upstream.name_servers;
+        let servers = if own.list.is_empty() {
+            &dns.servers
+        } else {
+            own
         };
-        Resolver::new(servers, &dns.resolv_conf, self.name_servers.as_ref())
+        let trust = self.name_servers.get(&servers.ca);
+        let trust = trust.map(|trust| &trust.config);
+        Resolver::new(&servers.list, &dns.resolv_conf, trust)
     }
 }
 

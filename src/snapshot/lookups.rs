@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::standing::{EndpointsOf, Users};
 use crate::{
-    config::{DnsPlan, DnsTrust, EndpointSource, NameServer, NameServers, Plan, UpstreamPlan},
+    config::{DnsPlan, DnsTrusts, EndpointSource, NameServer, NameServers, Plan, UpstreamPlan},
     names::UpstreamName,
     pool::Registry,
     resolve::{Answer, Followed, Records, Resolver, StandIn, follow},
@@ -25,7 +25,7 @@ pub(super) struct Lookups {
     resolvers: HashMap<Asked, Arc<Resolver>>,
     /// What the resolvers and loops were made from.
     plan: Option<DnsPlan>,
-    trusts: Trusts,
+    trusts: DnsTrusts,
     /// Who answers in the place of name servers.
     stand_in: Option<Arc<dyn StandIn>>,
     endpoints: Arc<Registry>,
@@ -48,10 +48,6 @@ struct Asked {
     /// Of the authorities; `None` where nobody is asked over TLS.
     print: Option<[u8; 32]>,
 }
-
-/// Whom name servers over TLS are checked against, by the file of authorities.
-type Trusts = BTreeMap<Option<PathBuf>, DnsTrust>;
-
 #[derive(Debug)]
 struct Loop {
     answer: watch::Receiver<Answer>,
@@ -68,7 +64,7 @@ impl Lookups {
             names: HashMap::new(),
             resolvers: HashMap::new(),
             plan: None,
-            trusts: Trusts::new(),
+            trusts: DnsTrusts::new(),
             stand_in,
             endpoints,
             changed: Arc::default(),
@@ -93,7 +89,7 @@ impl Lookups {
 
     /// Follows the names of `plan` and no other. A loop starts anew, from its last answer, where `[dns]` is another
     /// one, where other servers are asked or checked against other authorities, or where other upstreams use it.
-    pub(super) fn follow(&mut self, plan: &Plan, trusts: &Trusts, telemetry: &Telemetry) {
+    pub(super) fn follow(&mut self, plan: &Plan, trusts: &DnsTrusts, telemetry: &Telemetry) {
         let restart = self.plan.as_ref() != Some(&plan.dns);
         if restart {
             self.resolvers.clear();

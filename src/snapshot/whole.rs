@@ -6,7 +6,9 @@ use super::{FallbackLive, Found, Named, Roster, Spill};
 use crate::{
     admission::{FailedKeys, Gate, RateLimit, Remembered, RetryBudget, RouteNumber},
     balance::Turns,
-    config::{CertificateFacts, ConfigHash, HookFiles, Plan, RoutePlan, Trouble, UpstreamPlan},
+    config::{
+        CertificateFacts, ConfigHash, DnsTrusts, HookFiles, Plan, RoutePlan, Trouble, UpstreamPlan,
+    },
     names::{EndpointId, UpstreamName},
     pool::Seats,
     respond::Pages,
@@ -33,7 +35,7 @@ pub struct Snapshot {
     /// Files that the config names and that are wrong, while what they held before stays in force.
     pub troubles: Vec<Trouble>,
     /// How name servers over TLS are checked, where the config has any.
-    pub name_servers: Option<Arc<rustls::ClientConfig>>,
+    pub name_servers: DnsTrusts,
     /// What the webhook of incidents needs, where there is one.
     pub webhook: Option<HookFiles>,
     /// Ordered by name: a [`Target`] holds an index into it.

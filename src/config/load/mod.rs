@@ -36,9 +36,8 @@ pub struct Files {
     pub listeners: BTreeMap<ListenerName, Arc<rustls::ServerConfig>>,
     /// TLS of each upstream that speaks it: roots, our certificate, ALPN by the upstream's protocol.
     pub upstreams: BTreeMap<UpstreamName, Arc<rustls::ClientConfig>>,
-    /// How name servers over TLS are checked, by the file that names whom to trust; `None`: the system's roots. There
-    /// where the config has any.
-    pub name_servers: BTreeMap<Option<PathBuf>, DnsTrust>,
+    /// How name servers over TLS are checked, where the config has any.
+    pub name_servers: DnsTrusts,
     /// What routes answer with when nothing else can serve, where that is a file.
     pub fallbacks: BTreeMap<RouteName, Bytes>,
     /// What browsers get of a fault, where that is a file.
@@ -55,6 +54,9 @@ pub struct Files {
     pub troubles: Vec<Trouble>,
     kept: Kept,
 }
+
+/// How name servers over TLS are checked, by the file of authorities; `None`: the system's.
+pub type DnsTrusts = BTreeMap<Option<PathBuf>, DnsTrust>;
 
 /// How name servers over TLS are checked.
 #[derive(Debug, Clone)]
