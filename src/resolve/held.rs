@@ -197,6 +197,11 @@ impl Held {
             let left = self.serves_for(since, plan, now);
             self.serves_until = now.checked_add(left);
             wait = wait.min(left);
+            // Half of the time is told of when it is over, not at whichever lookup comes next.
+            let until_half = left.saturating_sub(plan.max_stale / 2);
+            if !until_half.is_zero() {
+                wait = wait.min(until_half);
+            }
         } else {
             self.serves_until = None;
             self.doubt = None;

@@ -73,8 +73,13 @@ impl Told {
         }
     }
 
-    /// The next event of this kind.
+    /// The next event of this kind. Heartbeats in between do not count.
     async fn next(&mut self, kind: &str) -> Json {
+        let found = timeout(GENEROUS, self.find(kind)).await;
+        found.unwrap_or_else(|_| panic!("no {kind} came in time"))
+    }
+
+    async fn find(&mut self, kind: &str) -> Json {
         loop {
             let block = self
                 .block()
