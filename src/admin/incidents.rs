@@ -1,21 +1,31 @@
 //! Faults that belong together.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{Path, Query, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 
-use super::{Admin, router::problem};
+use super::{
+    Admin, Surroundings, Verdict,
+    reckoned::{reckoned, since_ms},
+};
 use crate::telemetry::{Incident, MOST_KEPT};
+
+const NO_SUCH: &str = "There is no such incident.";
+
+/// An incident, and what is to be made of the first request of it that is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncidentView {
+    /// The incident. Its cause is that of most of its faults; the verdict also weighs what happened around.
+    #[serde(flatten)]
+    pub incident: Incident,
+    /// `None` where no request of it is kept.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
 
 /// Which incidents.
 #[derive(Debug, Deserialize)]
@@ -33,49 +43,41 @@ pub(super) struct Which {
 /// All that are kept, those that go on first, the newest before the others.
 pub(super) async fn all(State(admin): State<Arc<Admin>>, Query(which): Query<Which>) -> Response {
     let most = which.most.unwrap_or(MOST_KEPT).min(MOST_KEPT);
-    let since_ms = which.since_ms();
-    reckoned(move || {
+    let since_ms = since_ms(which.since);
+    reckoned(NO_SUCH, move || {
         let all = admin.telemetry.incidents().all(admin.telemetry.cases());
+        let surroundings = Surroundings::of_admin(&admin);
         let wanted = all.into_iter().filter(|one| which.takes(one, since_ms));
-        Some(wanted.take(most).collect::<Vec<_>>())
+        let views = wanted
+            .take(most)
+            .map(|one| judged(&admin, &surroundings, one));
+        Some(views.collect::<Vec<_>>())
     })
     .await
 }
 
 /// The one of this id.
 pub(super) async fn one(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Response {
-    reckoned(move || {
+    reckoned(NO_SUCH, move || {
         let incidents = admin.telemetry.incidents();
-        incidents.find(&id, admin.telemetry.cases())
+        let found = incidents.find(&id, admin.telemetry.cases())?;
+        Some(judged(&admin, &Surroundings::of_admin(&admin), found))
     })
     .await
 }
 
-/// What `reckon` finds, off the runtime's threads: evidence is sought in everything that is kept.
-async fn reckoned<T: Serialize + Send + 'static>(
-    reckon: impl FnOnce() -> Option<T> + Send + 'static,
-) -> Response {
-    match spawn_blocking(reckon).await {
-        Ok(Some(found)) => Json(found).into_response(),
-        Ok(None) => problem(StatusCode::NOT_FOUND, "There is no such incident."),
-        Err(_) => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "The reckoning broke off.",
-        ),
+fn judged(admin: &Admin, surroundings: &Surroundings<'_>, incident: Incident) -> IncidentView {
+    let example = incident.example.as_deref();
+    let case = example.and_then(|id| admin.telemetry.cases().find(id));
+    IncidentView {
+        verdict: case.map(|case| Verdict::of(&case, &surroundings.around(&case))),
+        incident,
     }
 }
 
 // === impl Which ===
 
 impl Which {
-    /// The moment that `since` means, in milliseconds since 1970.
-    fn since_ms(&self) -> u64 {
-        let since = self.since.map_or(Duration::MAX, Duration::from_secs);
-        let at = SystemTime::now().checked_sub(since).unwrap_or(UNIX_EPOCH);
-        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-
     fn takes(&self, incident: &Incident, since_ms: u64) -> bool {
         let upstream = self.upstream.as_ref();
         let route = self.route.as_ref();

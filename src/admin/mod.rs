@@ -18,6 +18,7 @@ mod live;
 mod origin;
 mod pages;
 mod pulse;
+mod reckoned;
 mod router;
 mod scrape;
 mod sessions;
@@ -35,6 +36,7 @@ pub use cases::{
 };
 pub use change::{AppliedView, ChangesView, DiffView, EntryView, TouchedView};
 pub use events::MAX_LISTENERS;
+pub use incidents::IncidentView;
 pub use live::{Doors, Live};
 pub use router::{Admin, router};
 pub use source::{Readiness, Source};

@@ -169,7 +169,7 @@ fn head(case: &Case) -> String {
 }
 
 /// What the verdict names, a line each.
-fn suspects(verdict: &Verdict) -> String {
+pub(super) fn suspects(verdict: &Verdict) -> String {
     let named = [
         ("Cause", &verdict.root),
         ("Also possible", &verdict.also_possible),

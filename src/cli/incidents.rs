@@ -8,10 +8,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
     answer::{asked, shown},
-    explain::{Ago, wrapped},
+    explain::{Ago, suspects, wrapped},
     inquiry::CallerArgs,
 };
-use crate::telemetry::Incident;
+use crate::{admin::IncidentView, telemetry::Incident};
 
 /// What `tidegate incidents` takes.
 #[derive(Debug, Clone, Args)]
@@ -40,7 +40,7 @@ pub(super) fn run(args: &IncidentsArgs) -> ExitCode {
             Method::GET,
             path,
             args.json,
-            |all: Vec<Incident>| list(&all),
+            |all: Vec<IncidentView>| list(&all),
         )
     };
     let told = if let Some(id) = &args.id {
@@ -59,7 +59,7 @@ pub(super) fn run(args: &IncidentsArgs) -> ExitCode {
 }
 
 /// All of them, one after the other.
-fn list(all: &[Incident]) -> String {
+fn list(all: &[IncidentView]) -> String {
     if all.is_empty() {
         return "no incident\n".to_owned();
     }
@@ -68,7 +68,8 @@ fn list(all: &[Incident]) -> String {
 }
 
 /// One of them, for a terminal.
-fn whole(incident: &Incident) -> String {
+fn whole(view: &IncidentView) -> String {
+    let IncidentView { incident, verdict } = view;
     let Incident {
         id,
         began,
@@ -101,6 +102,9 @@ fn whole(incident: &Incident) -> String {
         kinds.join(", ")
     );
     let _ = writeln!(text, "\n{}", wrapped(&incident.sentence, ""));
+    if let Some(verdict) = verdict {
+        let _ = write!(text, "\nWhat its first request says{}", suspects(verdict));
+    }
     if !incident.evidence.is_empty() {
         let _ = writeln!(text, "\nEvidence");
     }

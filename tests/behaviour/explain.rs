@@ -77,6 +77,10 @@ async fn a_request_that_failed_is_found_by_its_id_with_every_try() {
     assert_eq!(verdict["finer"], "refused: process not listening");
     assert_eq!(verdict["confidence"], "likely");
     assert!(!view["verdict"]["next"].as_array().expect("next").is_empty());
+    let next = view["verdict"]["next"].as_array().expect("steps");
+    let doctor = next.iter().filter_map(Value::as_str);
+    let doctor = doctor.filter(|step| step.contains("doctor up`")).count();
+    assert_eq!(doctor, 1, "the upstream is named: {next:?}");
 }
 
 #[tokio::test]

@@ -152,6 +152,26 @@ async fn what_fails_at_an_upstream_begins_an_incident_that_ends_when_it_is_answe
 }
 
 #[tokio::test]
+async fn a_config_that_began_it_is_what_the_verdict_names() {
+    let up = Upstream::saying("fine").await;
+    let gate = TestGateway::start(&config(up.address, SOON)).await;
+    for _ in 0..5 {
+        assert!(client::get(gate.web, "/app").await.status.is_success());
+    }
+    gate.reload(&config(nobody().await, SOON)).await;
+    fail(&gate, "/app", 6).await;
+    let found = until(&gate, None, |all| !all.is_empty()).await;
+    let incident = &found[0];
+    assert_eq!(incident["cause"], "network", "its faults are refusals");
+    assert_eq!(incident["verdict"]["cause"], "config", "{incident}");
+    let example = incident["example"].as_str().expect("an id");
+    let path = format!("/api/v1/requests/{example}");
+    let explained = client::admin(gate.admin, &path).await;
+    let explained: Value = serde_json::from_slice(&explained.body).expect("JSON");
+    assert_eq!(explained["verdict"], incident["verdict"]);
+}
+
+#[tokio::test]
 async fn its_share_is_that_of_the_route_s_requests_and_the_service_s_own_errors_count() {
     let up = Upstream::start(|request| async move {
         let bad = request.uri().path().ends_with("bad");

@@ -7,25 +7,26 @@ mod verdict;
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
-    Json,
     extract::{Path, Query, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 
 pub use happening::{Happened, Happening, NameTrouble, OutBy};
 pub use surroundings::Surroundings;
 pub use verdict::{Around, Confidence, Suspect, Verdict};
 
-use super::{Admin, router::problem};
+use super::{
+    Admin,
+    reckoned::{reckoned, since_ms},
+};
 use crate::telemetry::{Case, Filter};
 
+const NOT_KEPT: &str = "This request is not kept.";
 /// Most cases of one answer.
 const MOST_LISTED: usize = 500;
 /// Cases of one answer where nobody says how many.
@@ -53,7 +54,7 @@ pub(super) struct Which {
 
 /// One request by its id, with the verdict.
 pub(super) async fn request(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Response {
-    reckoned(move || {
+    reckoned(NOT_KEPT, move || {
         let case = admin.telemetry.cases().find(&id);
         case.map(|case| explained(&Surroundings::of_admin(&admin), &case))
     })
@@ -65,36 +66,21 @@ pub(super) async fn faults(
     State(admin): State<Arc<Admin>>,
     Query(which): Query<Which>,
 ) -> Response {
-    let since = which.since.map_or(Duration::MAX, Duration::from_secs);
     let filter = Filter {
         route: which.route,
         upstream: which.upstream,
         kind: which.kind,
-        since_ms: millis(SystemTime::now().checked_sub(since).unwrap_or(UNIX_EPOCH)),
+        since_ms: since_ms(which.since),
         ..Filter::default()
     };
     let most = which.most.unwrap_or(LISTED).min(MOST_LISTED);
-    reckoned(move || {
+    reckoned(NOT_KEPT, move || {
         let surroundings = Surroundings::of_admin(&admin);
         let found = admin.telemetry.cases().select(&filter, most);
         let views = found.iter().map(|case| explained(&surroundings, case));
         Some(views.collect::<Vec<_>>())
     })
     .await
-}
-
-/// What `reckon` finds, sought off the runtime's threads: each verdict looks through everything that is kept.
-async fn reckoned<T: Serialize + Send + 'static>(
-    reckon: impl FnOnce() -> Option<T> + Send + 'static,
-) -> Response {
-    match spawn_blocking(reckon).await {
-        Ok(Some(found)) => Json(found).into_response(),
-        Ok(None) => problem(StatusCode::NOT_FOUND, "This request is not kept."),
-        Err(_) => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "The reckoning broke off.",
-        ),
-    }
 }
 
 fn explained(surroundings: &Surroundings<'_>, case: &Case) -> ExplainedView {

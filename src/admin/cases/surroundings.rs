@@ -51,7 +51,7 @@ impl<'a> Surroundings<'a> {
     }
 
     /// The same of the gateway whose pages `admin` are.
-    pub(super) fn of_admin(admin: &'a Admin) -> Self {
+    pub(in crate::admin) fn of_admin(admin: &'a Admin) -> Self {
         let history = admin.reload.as_ref().map(Handle::history);
         let upstreams = admin.source.upstreams().into_iter();
         let endpoints = upstreams.map(|upstream| {

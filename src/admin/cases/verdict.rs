@@ -136,7 +136,9 @@ fn next(case: &Case, best: Option<&Finding>) -> Vec<String> {
     } else {
         own
     };
-    steps.iter().map(ToString::to_string).collect()
+    let asked = format!("doctor {}", case.upstream);
+    let step = |step: &&str| step.replace("doctor UPSTREAM", &asked);
+    steps.iter().map(step).collect()
 }
 
 fn sentence(case: &Case, best: Option<&Finding>) -> String {

@@ -29,7 +29,8 @@ pub(super) fn of(incident: &Incident, cases: &[Arc<Case>]) -> Vec<String> {
     evidence.extend(kinds(incident));
     evidence.extend(endpoints(cases).filter(|_| incident.upstream.is_some()));
     evidence.extend(incident.after.as_ref().map(|after| before(incident, after)));
-    evidence.extend(example(incident, cases));
+    let example = example(incident, cases);
+    evidence.extend(example.map(|id| format!("The first that is kept: tidegate explain {id}")));
     evidence
 }
 
@@ -86,8 +87,8 @@ fn before(incident: &Incident, after: &Happening) -> String {
     format!("{seconds} s before it began: {}", after.sentence)
 }
 
-/// The first that is kept, to be looked at.
-fn example(incident: &Incident, cases: &[Arc<Case>]) -> Option<String> {
+/// The id of the first that is kept, to be looked at.
+pub(super) fn example<'a>(incident: &Incident, cases: &'a [Arc<Case>]) -> Option<&'a str> {
     let kind = &incident.kinds.first()?.kind;
     let mut bad = cases.iter().rev().filter(|case| case.is_bad());
     let first = bad.find(|case| {
@@ -95,8 +96,5 @@ fn example(incident: &Incident, cases: &[Arc<Case>]) -> Option<String> {
             .as_ref()
             .map_or(*kind == *super::Ending::OWN, |ill| ill.word() == **kind)
     })?;
-    Some(format!(
-        "The first that is kept: tidegate explain {}",
-        first.request_id
-    ))
+    Some(&first.request_id)
 }

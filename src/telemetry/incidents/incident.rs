@@ -31,6 +31,9 @@ pub struct Incident {
     pub sentence: String,
     /// What speaks for that.
     pub evidence: Vec<String>,
+    /// The first request of it that is kept, by its id.
+    #[serde(default)]
+    pub example: Option<Box<str>>,
     /// When it began, in RFC 3339 form: at most a second before its first fault.
     pub began: String,
     /// The same in milliseconds since 1970.

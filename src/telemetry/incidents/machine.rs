@@ -162,6 +162,7 @@ impl Machine {
             cause: "".into(),
             sentence: String::new(),
             evidence: Vec::new(),
+            example: None,
             began: String::new(),
             began_ms: 0,
             last_fault_ms: 0,
@@ -263,11 +264,12 @@ impl Machine {
         Ended::new(at_ms, by, after)
     }
 
-    /// The evidence of one that has ended.
-    pub(super) fn prove(&mut self, id: &str, evidence: Vec<String>) {
+    /// Takes over the evidence that was found for one that has ended.
+    pub(super) fn prove(&mut self, proven: &Incident) {
         let mut past = self.past.iter_mut().rev();
-        if let Some(incident) = past.find(|incident| *incident.id == *id) {
-            incident.evidence = evidence;
+        if let Some(incident) = past.find(|incident| incident.id == proven.id) {
+            incident.evidence.clone_from(&proven.evidence);
+            incident.example.clone_from(&proven.example);
         }
     }
 

@@ -194,8 +194,7 @@ impl Telemetry {
         }
         for mut incident in changes.ended {
             prove(&mut incident, self.cases());
-            let evidence = incident.evidence.clone();
-            incidents.state.lock().machine.prove(&incident.id, evidence);
+            incidents.state.lock().machine.prove(&incident);
             self.events()
                 .tell(IncidentEvent::Ended(told(&incident, ended(&incident))));
             turns.push(Turn::Ended(Arc::new(incident)));
@@ -252,4 +251,5 @@ fn cause_of(incident: &Incident) -> Option<Cause> {
 fn prove(incident: &mut Incident, cases: &Cases) {
     let found = cases.select(&evidence::filter(incident), MOST_CASES);
     incident.evidence = evidence::of(incident, &found);
+    incident.example = evidence::example(incident, &found).map(Box::from);
 }

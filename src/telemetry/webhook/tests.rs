@@ -25,6 +25,7 @@ fn turn() -> IncidentTurn {
         cause: "network".into(),
         sentence: "It failed.".into(),
         evidence: Vec::new(),
+        example: None,
         began: String::new(),
         began_ms: 1,
         last_fault_ms: 1,
