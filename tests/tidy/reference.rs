@@ -111,7 +111,7 @@ const ADMIN: &[(&str, &str, &str)] = &[
     (
         "GET",
         "/api/v1/incidents",
-        "Faults that belong together, those that go on first, then the newest first: since when, how much of the traffic they hit, the likely cause with its evidence, and what ended them. `open=true`, `since` (seconds), `upstream`, `route` and `most` (256, which are kept) choose.",
+        "Faults that belong together, those that go on first, then the newest first: since when, how much of the traffic they hit, the likely cause with its evidence, the verdict on the first request that is kept (`example`), and what ended them. `open=true`, `since` (seconds), `upstream`, `route` and `most` (256, which are kept) choose.",
     ),
     ("GET", "/api/v1/incidents/{id}", "One of them."),
     (
