@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     admin::{AppliedView, ChangesView, DiffView, EntryView},
+    config::Change,
     reload::Outcome,
     telemetry::ReloadResult,
 };
@@ -197,22 +198,7 @@ fn changes(view: &ChangesView) -> String {
     if view.changes.is_empty() {
         return "nothing changes\n".to_owned();
     }
-    let mut text = String::new();
-    let mut of = "";
-    for change in &view.changes {
-        let (old, new) = (change.old.as_deref(), change.new.as_deref());
-        if change.key.is_empty() {
-            let what = if new.is_some() { "comes" } else { "goes" };
-            let _ = writeln!(text, "{} {what}", change.of);
-            continue;
-        }
-        if of != change.of {
-            let _ = writeln!(text, "{}", change.of);
-            of = &change.of;
-        }
-        let (old, new) = (old.unwrap_or("-"), new.unwrap_or("-"));
-        let _ = writeln!(text, "  {}: {old} -> {new}", change.key);
-    }
+    let mut text = listed(&view.changes);
     if view.touches_all {
         text.push_str("touches every route; in the last minute\n");
     } else if view.touches.is_empty() {
@@ -230,10 +216,31 @@ fn changes(view: &ChangesView) -> String {
     text
 }
 
+/// What changes, each thing with its keys.
+pub(super) fn listed(changes: &[Change]) -> String {
+    let mut text = String::new();
+    let mut of = "";
+    for change in changes {
+        let (old, new) = (change.old.as_deref(), change.new.as_deref());
+        if change.key.is_empty() {
+            let what = if new.is_some() { "comes" } else { "goes" };
+            let _ = writeln!(text, "{} {what}", change.of);
+            continue;
+        }
+        if of != change.of {
+            let _ = writeln!(text, "{}", change.of);
+            of = &change.of;
+        }
+        let (old, new) = (old.unwrap_or("-"), new.unwrap_or("-"));
+        let _ = writeln!(text, "  {}: {old} -> {new}", change.key);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{admin::TouchedView, config::Change, reload::Trigger};
+    use crate::{admin::TouchedView, reload::Trigger};
 
     fn entry(number: u64, outcome: Outcome) -> EntryView {
         EntryView {

@@ -577,3 +577,35 @@ fn o17_a_storm_of_hangups_and_a_broken_pipe_end_nothing_and_the_first_term_drain
     running.signal(Signal::TERM); // during the reload
     assert_eq!(running.code(), Some(0));
 }
+
+#[test]
+fn check_shows_what_a_file_changes_against_another() {
+    let (folder, _) = folder(VALID);
+    let typo = VALID.replace("100/s", "1/s");
+    std::fs::write(folder.path().join("next.toml"), typo).unwrap();
+    let words = ["check", "next.toml", "--diff", "tidegate.toml"];
+    let output = tidegate(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = text(&output.stdout);
+    assert_eq!(
+        told,
+        "next.toml is valid\n\
+         route hello\n  rate_limits.client_ip.rate: \"100/s\" -> \"1/s\"\n\
+         touches hello\n"
+    );
+    let same = tidegate(
+        folder.path(),
+        &["check", "next.toml", "--diff", "next.toml"],
+    );
+    assert_eq!(text(&same.stdout), "next.toml is valid\nnothing changes\n");
+    std::fs::write(folder.path().join("broken.toml"), "[nothing]\n").unwrap();
+    let broken = tidegate(
+        folder.path(),
+        &["check", "next.toml", "--diff", "broken.toml"],
+    );
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(
+        text(&broken.stderr).contains("broken.toml:1:2"),
+        "{broken:?}"
+    );
+}
