@@ -78,37 +78,19 @@ pub(super) fn no_connection(error: &io::Error) -> NoConnection {
 
 /// What the TLS handshake failed by, and what there is to say about it.
 pub(super) fn flaw(error: &io::Error) -> (Flaw, String) {
-    let Some(tls) = tls_in(error) else {
-        let flaw = match error.kind() {
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::UnexpectedEof => Flaw::Closed,
-            io::ErrorKind::TimedOut => Flaw::Timeout,
-            _ => Flaw::Protocol,
-        };
-        return (flaw, error.to_string());
-    };
-    let flaw = match tls {
-        TlsError::InvalidCertificate(why) => match why {
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                Flaw::Name
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Flaw::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                Flaw::NotYet
-            }
-            CertificateError::UnknownIssuer => Flaw::Issuer,
-            _ => Flaw::Certificate,
-        },
-        TlsError::NoCertificatesPresented => Flaw::Certificate,
-        TlsError::AlertReceived(_) => Flaw::Alert,
+    let fault = handshake(error);
+    let flaw = match fault.kind {
+        Kind::TlsName => Flaw::Name,
+        Kind::TlsExpired => Flaw::Expired,
+        Kind::TlsNotYetValid => Flaw::NotYet,
+        Kind::TlsUnknownIssuer => Flaw::Issuer,
+        Kind::TlsCertificate => Flaw::Certificate,
+        Kind::TlsAlert | Kind::TlsAlertMismatch => Flaw::Alert,
+        Kind::ConnectionReset | Kind::ConnectionClosed => Flaw::Closed,
+        Kind::TlsTimeout => Flaw::Timeout,
         _ => Flaw::Protocol,
     };
-    let detail = match tls {
-        TlsError::InvalidCertificate(why) => certificate(why),
-        other => other.to_string(),
-    };
-    (flaw, detail)
+    (flaw, fault.detail.unwrap_or_default().into())
 }
 
 /// The TLS handshake failed.
@@ -151,8 +133,13 @@ fn of_certificate(why: &CertificateError) -> Kind {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             Kind::TlsNotYetValid
         }
-        // Signed with a key that is not trusted, by somebody of whom only the name is known or not even that.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => Kind::TlsUnknownIssuer,
+        // Signed with a key that is not trusted, by somebody of whom only the name is known or not even that. Where the
+        // trusted key of that name is of another kind, the signature does not even fit it.
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            Kind::TlsUnknownIssuer
+        }
         _ => Kind::TlsCertificate,
     }
 }
@@ -191,6 +178,10 @@ fn certificate(why: &CertificateError) -> String {
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
             format!("the certificate is not valid before {}", date(not_before))
+        }
+        CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "its issuer has the name of one that is trusted, and another key".to_owned()
         }
         other => other.to_string(),
     }
@@ -509,6 +500,13 @@ mod tests {
             (CertificateError::NotValidYet, Kind::TlsNotYetValid),
             (CertificateError::UnknownIssuer, Kind::TlsUnknownIssuer),
             (CertificateError::BadSignature, Kind::TlsUnknownIssuer),
+            (
+                CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+                    signature_algorithm_id: Vec::new(),
+                    public_key_algorithm_id: Vec::new(),
+                },
+                Kind::TlsUnknownIssuer,
+            ),
             (CertificateError::InvalidPurpose, Kind::TlsCertificate),
         ] {
             assert_eq!(tls(&TlsError::InvalidCertificate(why)).kind, kind);

@@ -11,11 +11,12 @@ from origin import Origin
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory):
-    """A folder with `cert.pem` and `key.pem` for localhost and 127.0.0.1."""
+    """A folder with `cert.pem` and `key.pem` for localhost and 127.0.0.1: a server's, not an authority's."""
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         + ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        + ["-addext", "basicConstraints=critical,CA:FALSE"]
         + ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
         check=True,
         capture_output=True,

@@ -18,6 +18,7 @@ http {{
   access_log off;
   gzip off;
   keepalive_requests 1000000;
+  {more}
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
@@ -34,11 +35,11 @@ http {{
 class Nginx:
     """Runs in the foreground, below this process, until `close`."""
 
-    def __init__(self, folder: Path, port: int):
+    def __init__(self, folder: Path, port: int, more=""):
         self.address = f"127.0.0.1:{port}"
         self.file = folder / "nginx.conf"
         user = "user root;" if os.getuid() == 0 else ""
-        self.file.write_text(CONFIG.format(folder=folder, port=port, user=user))
+        self.file.write_text(CONFIG.format(folder=folder, port=port, user=user, more=more))
         self.log = folder / "error.log"
         self.process = subprocess.Popen(self.command(), stderr=subprocess.DEVNULL)
         until("nginx has a worker", self.workers)
