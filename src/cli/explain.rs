@@ -45,7 +45,7 @@ pub(super) struct ExplainArgs {
 
 /// How long ago, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ago(pub(super) u64);
+pub(super) struct Ago(u64);
 
 /// How many failed requests of a route are shown.
 const MOST: usize = 20;
@@ -70,9 +70,7 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
             request(&view)
         })
     } else if let Some(route) = &args.route {
-        let since = args
-            .since
-            .map_or_else(String::new, |Ago(seconds)| format!("&since={seconds}"));
+        let since = args.since.map_or_else(String::new, Ago::query);
         ask(&format!(
             "/api/v1/faults?most={MOST}&route={}{since}",
             encoded(route)
@@ -94,7 +92,8 @@ fn print_kind(word: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn encoded(text: &str) -> impl std::fmt::Display + '_ {
+/// `text` as a part of a path or a query.
+pub(super) fn encoded(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
@@ -216,6 +215,13 @@ fn stages(timings: &TimingsMs) -> String {
 }
 
 // === impl Ago ===
+
+impl Ago {
+    /// As a part of a query.
+    pub(super) fn query(self) -> String {
+        format!("&since={}", self.0)
+    }
+}
 
 impl FromStr for Ago {
     type Err = &'static str;

@@ -4,11 +4,10 @@ use std::{fmt::Write as _, process::ExitCode};
 
 use clap::Args;
 use http::Method;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
     answer::{asked, shown},
-    explain::{Ago, suspects, wrapped},
+    explain::{Ago, encoded, suspects, wrapped},
     inquiry::CallerArgs,
 };
 use crate::{admin::IncidentView, telemetry::Incident};
@@ -44,15 +43,12 @@ pub(super) fn run(args: &IncidentsArgs) -> ExitCode {
         )
     };
     let told = if let Some(id) = &args.id {
-        let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
-        let path = format!("/api/v1/incidents/{id}");
+        let path = format!("/api/v1/incidents/{}", encoded(id));
         asked(&args.caller, Method::GET, &path, args.json, |one| {
             whole(&one)
         })
     } else {
-        let since = args
-            .since
-            .map_or_else(String::new, |Ago(seconds)| format!("&since={seconds}"));
+        let since = args.since.map_or_else(String::new, Ago::query);
         ask(&format!("/api/v1/incidents?open={}{since}", args.open))
     };
     shown(told, "")
